@@ -1,0 +1,24 @@
+//! The shared language of Layers: what the gateway, the ledger and the projector say to each other, and the pure rules
+//! over it. No I/O, no clock, no randomness: they come in as arguments.
+#![deny(clippy::float_arithmetic)]
+
+/// API keys: how a secret looks, and the only form in which it is kept.
+pub mod api_key;
+/// The facts: envelope and data of each event type.
+pub mod event;
+/// Who is meant: accounts, requests, keys, emitters, events.
+pub mod ids;
+/// What gateways and the ledger say to each other outside the stream: commands, leases, lives.
+pub mod message;
+/// Exact amounts: nanocredits and picodollars.
+pub mod money;
+/// Versioned prices of the models that are sold.
+pub mod price_book;
+/// Usage × price: what a request cost, and the most that it can cost.
+pub mod rate;
+/// Sets of sequence numbers: what was seen of an emitter, and what is missing.
+pub mod seq_set;
+/// Where things travel: stream names and subjects.
+pub mod subject;
+/// Plans and how many requests a minute each allows.
+pub mod tier;

@@ -1,0 +1,278 @@
+//! Commands may be refused; each refusal has a name.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::api_key::KeyHash;
+use crate::ids::{AccountId, ApiKeyId};
+use crate::money::Nanocredits;
+use crate::price_book::PriceBook;
+use crate::tier::Tier;
+
+/// The names of the commands, as they stand in their subjects.
+pub mod command_name {
+    /// [`super::OpenAccount`] → [`super::AccountOpenedReply`].
+    pub const OPEN_ACCOUNT: &str = "open-account";
+    /// [`super::SetTier`] → [`super::TierReply`].
+    pub const SET_TIER: &str = "set-tier";
+    /// [`super::AddCredits`] → [`super::CreditsReply`].
+    pub const ADD_CREDITS: &str = "add-credits";
+    /// [`super::AdjustCredits`] → [`super::CreditsReply`].
+    pub const ADJUST_CREDITS: &str = "adjust-credits";
+    /// [`super::IssueKey`] → [`super::KeyIssuedReply`].
+    pub const ISSUE_KEY: &str = "issue-key";
+    /// [`super::LookUpKey`] → [`super::KeyRecord`].
+    pub const LOOK_UP_KEY: &str = "look-up-key";
+    /// [`super::RevokeKey`] → [`super::KeyRevokedReply`].
+    pub const REVOKE_KEY: &str = "revoke-key";
+    /// Nothing (`null`) → [`super::PriceBookReply`].
+    pub const PRICE_BOOK: &str = "price-book";
+    /// [`super::PublishPriceBook`] → [`super::PriceBookReply`].
+    pub const PUBLISH_PRICE_BOOK: &str = "publish-price-book";
+}
+
+/// What comes back: the answer, or why not.
+pub type Reply<T> = Result<T, Refusal>;
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// For people.
+    pub message: String,
+}
+
+/// The names of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// The command is not of its form.
+    Malformed,
+    /// No command has this name.
+    UnknownCommand,
+    /// No account has this id.
+    UnknownAccount,
+    /// No key has this hash or id.
+    UnknownKey,
+    /// The reference was used for something else before.
+    ReferenceReused,
+    /// An amount that makes no sense here.
+    BadAmount,
+    /// The account has not as much to take.
+    InsufficientCredits,
+    /// The life is not registered, is being fenced, or is over.
+    NotRegistered,
+    /// The catalogue is no price book.
+    BadPriceBook,
+    /// Not now: try again.
+    Unavailable,
+}
+
+/// Opens an account and its sandbox account, which gets test credits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenAccount {
+    /// Plan of both.
+    pub tier: Tier,
+    /// The same one opens no second account, and answers with the first.
+    pub reference: Option<String>,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The accounts that are open now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccountOpenedReply {
+    /// Spends money.
+    pub account_id: AccountId,
+    /// Spends test credits.
+    pub sandbox_account_id: AccountId,
+    /// Plan of both.
+    pub tier: Tier,
+    /// The ledger's position of the event.
+    pub position: u64,
+}
+
+/// Changes an account's plan, and its sandbox's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetTier {
+    /// Whose.
+    pub account_id: AccountId,
+    /// The new one.
+    pub tier: Tier,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The plan in force now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TierReply {
+    /// Whose.
+    pub account_id: AccountId,
+    /// In force.
+    pub tier: Tier,
+    /// The ledger's position.
+    pub position: u64,
+}
+
+/// Adds credits that were bought or given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AddCredits {
+    /// Whose.
+    pub account_id: AccountId,
+    /// More than zero, credits.
+    pub amount: Nanocredits,
+    /// The same one adds nothing twice.
+    pub reference: String,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Gives (more than zero) or takes (less than zero) credits as a correction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdjustCredits {
+    /// Whose.
+    pub account_id: AccountId,
+    /// Not zero, credits.
+    pub amount: Nanocredits,
+    /// The same one adjusts nothing twice.
+    pub reference: String,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// An account's credits now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditsReply {
+    /// Whose.
+    pub account_id: AccountId,
+    /// Posted: bought and not charged.
+    pub balance: Nanocredits,
+    /// In open holds.
+    pub held: Nanocredits,
+    /// Can still be spent.
+    pub available: Nanocredits,
+    /// The ledger's position of the event; of the first one, where this was a repeat.
+    pub position: u64,
+    /// Nothing was done, since this reference had been carried out before.
+    pub repeated: bool,
+}
+
+/// Makes a key. The secret is made by who asks, so that the ledger never sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IssueKey {
+    /// Whose; with a `lyr_test_` secret, the sandbox account.
+    pub account_id: AccountId,
+    /// SHA-256 of the secret.
+    pub key_hash: KeyHash,
+    /// Its first characters.
+    pub key_prefix: String,
+    /// A label.
+    pub name: String,
+    /// From when on it is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The key works now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyIssuedReply {
+    /// Its id.
+    pub api_key_id: ApiKeyId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// The ledger's position.
+    pub position: u64,
+}
+
+/// Whose key is this?
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LookUpKey {
+    /// SHA-256 of the secret.
+    pub key_hash: KeyHash,
+}
+
+/// What a gateway must know of a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// Its id.
+    pub api_key_id: ApiKeyId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// Real money.
+    pub livemode: bool,
+    /// The account's plan.
+    pub tier: Tier,
+    /// From when on it is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// It is refused.
+    pub revoked: bool,
+    /// The ledger's position of these facts.
+    pub position: u64,
+}
+
+/// Which key.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRef {
+    /// By its id.
+    Id(ApiKeyId),
+    /// By its secret's hash.
+    Hash(KeyHash),
+}
+
+/// Makes a key useless, on every gateway, before this returns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokeKey {
+    /// Which.
+    pub key: KeyRef,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The key is refused everywhere now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyRevokedReply {
+    /// Its id.
+    pub api_key_id: ApiKeyId,
+    /// The ledger's position.
+    pub position: u64,
+}
+
+/// Puts prices in force: the ledger gives them the next version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PublishPriceBook {
+    /// A catalogue in the form of `schemas/models.json`.
+    pub catalogue: String,
+    /// Margin in hundredths of a percent for models without one of their own.
+    pub default_margin_bps: u32,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The prices in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PriceBookReply {
+    /// All of them.
+    pub book: Arc<PriceBook>,
+    /// The ledger's position of their event.
+    pub position: u64,
+}

@@ -1,0 +1,15 @@
+//! What gateways, operators and the ledger say to each other beside the stream, as JSON. None of it is a record.
+
+mod command;
+mod lease;
+mod life;
+
+pub use command::{
+    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, IssueKey, KeyIssuedReply, KeyRecord, KeyRef,
+    KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey,
+    SetTier, TierReply, command_name,
+};
+pub use lease::{LeaseReply, LeaseRequest, Recall};
+pub use life::{
+    Appended, Beacon, Confirm, Confirmed, Heartbeat, Register, Registered, RevocationSeen, Revoked, TierChangedNotice,
+};
