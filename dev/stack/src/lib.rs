@@ -17,9 +17,3 @@ pub mod process;
 pub mod servers;
 
 pub mod local;
-
-pub mod prepare_sqlx;
-
-pub mod run;
-
-pub mod simulator_client;
