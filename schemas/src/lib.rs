@@ -10,6 +10,8 @@ pub mod event;
 pub mod ids;
 /// What gateways and the ledger say to each other outside the stream: commands, leases, lives.
 pub mod message;
+/// The fold: events → accounts, leases, holds, keys, emitters.
+pub mod books;
 /// Exact amounts: nanocredits and picodollars.
 pub mod money;
 /// Versioned prices of the models that are sold.
