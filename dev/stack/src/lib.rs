@@ -16,4 +16,10 @@ pub mod process;
 
 pub mod servers;
 
+pub mod program;
+
 pub mod local;
+
+pub mod run;
+
+pub mod prepare_sqlx;

@@ -1,6 +1,6 @@
 //! Where things lie: the checkout, the compiled programs, downloaded tools, and the folder of one run.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -68,10 +68,12 @@ pub fn reachable_by(uid: u32, wanted: &Path) -> PathBuf {
     if wanted.ancestors().skip(1).filter(|dir| dir.exists()).all(walkable) {
         return wanted.to_path_buf();
     }
-    let mut hash = DefaultHasher::new();
-    wanted.parent().hash(&mut hash);
-    let name = wanted.file_name().unwrap_or_default();
-    PathBuf::from(format!("/var/tmp/layers-{:016x}", hash.finish())).join(name)
+    // FNV-1a: the same in each version of the compiler, so that a later run finds its data again.
+    let parent = wanted.parent().unwrap_or(wanted).as_os_str().as_bytes();
+    let hash = parent.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    PathBuf::from(format!("/var/tmp/layers-{hash:016x}")).join(wanted.file_name().unwrap_or_default())
 }
 
 /// The folder of one run: kept (`.layers`), or a test's own, removed with it unless the test panics.

@@ -31,6 +31,14 @@ pub fn install() -> Result<()> {
     Ok(())
 }
 
+/// Where the data of a PostgreSQL really lies that was asked to keep it in `wanted`.
+///
+/// # Errors
+/// When its user cannot be looked up.
+pub fn postgres_data_dir(wanted: &Path) -> Result<std::path::PathBuf> {
+    Ok(crate::place::reachable_by(postgres_data::user_id()?, wanted))
+}
+
 /// Runs a command to its end and gives its output; its error output is in the error.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot execute {:?}", command.get_program()))?;

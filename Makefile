@@ -1,0 +1,48 @@
+# What people and CI call. A fresh clone needs Rust, python3 and npm; everything else is found, fetched or installed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export GATEWAYS ?= 1
+export LAYERS_PORT ?= 8080
+# The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
+export SQLX_OFFLINE := true
+
+target := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+run: ## run the whole system until Ctrl-C (GATEWAYS=1 LAYERS_PORT=8080)
+	@cargo build --release --workspace --bins
+	@exec $(target)/release/stack run
+
+setup: ## find or install the servers and SDKs that run and test need
+	@cargo build --workspace --bins
+	@$(target)/debug/stack setup
+	@dev/stack/sdk/setup
+
+test: setup ## run all tests
+	@command -v cargo-nextest > /dev/null || cargo install cargo-nextest --locked
+	@cargo nextest run --workspace
+	@cargo test --quiet --workspace --doc
+
+check: ## formatting, lints, dependencies, documentation, schemas, queries
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@command -v cargo-deny > /dev/null || cargo install cargo-deny --locked
+	@cargo deny --log-level error check bans licenses sources
+	@if cargo deny --log-level error fetch db 2> /dev/null; then cargo deny --log-level error check advisories; \
+	  else echo 'the advisory database cannot be reached: advisories are not checked'; fi
+	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --document-private-items
+	@cargo run --quiet -p schemas --bin schemas -- check
+	@cargo run --quiet -p stack -- prepare-sqlx --check
+
+prepare-sqlx: ## write .sqlx after a change of a query or a migration
+	@cargo run --quiet -p stack -- prepare-sqlx
+
+clean-data: ## remove the data of `make run`
+	@cargo run --quiet -p stack -- clean-data
+
+.PHONY: help run setup test check prepare-sqlx clean-data

@@ -1,0 +1,31 @@
+//! The local stack as a program; `make` calls it.
+
+use anyhow::Result;
+use clap::Parser;
+use stack::run::RunOptions;
+
+/// Private servers for development: nothing of the system is touched.
+#[derive(Parser)]
+enum Command {
+    /// Run the whole system in the foreground until Ctrl-C.
+    Run(RunOptions),
+    /// Find or install nats-server and PostgreSQL.
+    Setup,
+    /// Write what the database says about the queries in the code to `.sqlx`.
+    PrepareSqlx {
+        /// Only compare, and fail when something differs.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Remove the data of `run`.
+    CleanData,
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::Run(options) => stack::run::run(&options),
+        Command::Setup => stack::servers::install(),
+        Command::PrepareSqlx { check } => stack::prepare_sqlx::prepare(check),
+        Command::CleanData => stack::run::clean_data(),
+    }
+}
