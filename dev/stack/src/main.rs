@@ -1,6 +1,7 @@
 //! The local stack as a program; `make` calls it.
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::Parser;
 use stack::run::RunOptions;
 
@@ -21,11 +22,18 @@ enum Command {
     CleanData,
 }
 
-fn main() -> Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
         Command::Run(options) => stack::run::run(&options),
         Command::Setup => stack::servers::install(),
         Command::PrepareSqlx { check } => stack::prepare_sqlx::prepare(check),
         Command::CleanData => stack::run::clean_data(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

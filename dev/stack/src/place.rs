@@ -70,9 +70,9 @@ pub fn reachable_by(uid: u32, wanted: &Path) -> PathBuf {
     }
     // FNV-1a: the same in each version of the compiler, so that a later run finds its data again.
     let parent = wanted.parent().unwrap_or(wanted).as_os_str().as_bytes();
-    let hash = parent.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = parent
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     PathBuf::from(format!("/var/tmp/layers-{hash:016x}")).join(wanted.file_name().unwrap_or_default())
 }
 

@@ -54,7 +54,8 @@ pub fn run(options: &RunOptions) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let (done, started) = tokio::sync::oneshot::channel();
         let (start_dir, start_options) = (dir.clone(), options.clone());
-        std::thread::spawn(move || done.send(start(&start_dir, &start_options)));
+        // Nobody waits any more: then everything ends anyway.
+        std::thread::spawn(move || drop(done.send(start(&start_dir, &start_options))));
         let (stack, demo) = tokio::select! {
             started = started => started.context("the start was given up")??,
             // What was started so far dies with this process.

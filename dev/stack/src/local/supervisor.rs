@@ -58,3 +58,39 @@ fn look_after(processes: &[Arc<Process>], ended: &Receiver<()>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::{Result, ensure};
+
+    use super::*;
+    use crate::servers::NatsServer;
+
+    fn wait_for(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            ensure!(Instant::now() < deadline, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_died_comes_back_and_what_was_stopped_does_not() -> Result<()> {
+        let server = NatsServer::start()?;
+        let supervisor = Supervisor::start(vec![server.process().clone()]);
+        for _ in 0..2 {
+            let before = server.pid();
+            server.kill();
+            wait_for("a new process", || server.pid().is_some_and(|pid| Some(pid) != before))?;
+            server.process().wait_ready()?;
+        }
+        server.process().stop()?;
+        std::thread::sleep(LOOK_EVERY * 3);
+        ensure!(server.pid().is_none(), "stopped in order, it stays so");
+        drop(supervisor);
+        Ok(())
+    }
+}

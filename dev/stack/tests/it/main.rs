@@ -1,5 +1,7 @@
-//! The private servers keep their promises.
+//! The private servers and processes keep their promises.
 
+mod children;
+mod compose;
 mod servers_nats;
 mod servers_nats_cluster;
 mod servers_postgres;

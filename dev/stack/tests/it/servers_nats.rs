@@ -70,8 +70,7 @@ async fn a_paused_server_answers_after_it_is_resumed() -> Result<()> {
     let server = NatsServer::start()?;
     let client = async_nats::connect(server.url()).await?;
     server.pause();
-    let flush = tokio::spawn(async move { client.flush().await });
-    server.resume();
-    flush.await??;
+    let (flushed, ()) = tokio::join!(client.flush(), async { server.resume() });
+    flushed?;
     publish(&server, 1).await
 }

@@ -1,0 +1,7 @@
+//! The provider's HTTP, from outside, byte by byte.
+
+mod bill;
+mod kit;
+mod refusals;
+mod streams;
+mod whole_answers;
