@@ -4,14 +4,14 @@
 
 /// API keys: how a secret looks, and the only form in which it is kept.
 pub mod api_key;
+/// The fold: events → accounts, leases, holds, keys, emitters.
+pub mod books;
 /// The facts: envelope and data of each event type.
 pub mod event;
 /// Who is meant: accounts, requests, keys, emitters, events.
 pub mod ids;
 /// What gateways and the ledger say to each other outside the stream: commands, leases, lives.
 pub mod message;
-/// The fold: events → accounts, leases, holds, keys, emitters.
-pub mod books;
 /// Exact amounts: nanocredits and picodollars.
 pub mod money;
 /// Versioned prices of the models that are sold.

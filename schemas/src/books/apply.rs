@@ -94,7 +94,7 @@ impl Books {
             Payload::GatewayFenced(data) => self.fenced(data.gateway, &data.missing)?,
             Payload::AccountOpened(data) => {
                 let reference = data.reference.as_deref();
-                self.opened(position, header, data.tier, data.counterpart, reference)?
+                self.opened(header, data.tier, data.counterpart, reference)?
             }
             Payload::TierChanged(data) => self.change(header, |account| {
                 account.tier = data.tier;
@@ -183,7 +183,11 @@ impl Books {
         Ok((follow_up, note.or((rated != data.charge).then_some(Note::RatingDiffers))))
     }
 
-    fn fill(&mut self, header: &Header, fill: impl FnOnce(&mut Slots) -> Result<Change, MoneyError>) -> Result<Outcome, Rejected> {
+    fn fill(
+        &mut self,
+        header: &Header,
+        fill: impl FnOnce(&mut Slots) -> Result<Change, MoneyError>,
+    ) -> Result<Outcome, Rejected> {
         let (request_id, mut hold) = self.hold(header)?;
         let change = fill(&mut hold.slots)?;
         self.settle(request_id, hold, change)
@@ -237,7 +241,12 @@ impl Books {
         Ok((change.follow_up, change.note))
     }
 
-    fn granted(&mut self, header: &Header, gateway: EmitterId, granted_total: Nanocredits) -> Result<Outcome, Rejected> {
+    fn granted(
+        &mut self,
+        header: &Header,
+        gateway: EmitterId,
+        granted_total: Nanocredits,
+    ) -> Result<Outcome, Rejected> {
         if self.emitters.get(&gateway).is_some_and(|emitter| emitter.fenced) {
             return Err(Rejected::Contradiction("granted after the fence"));
         }
@@ -312,7 +321,6 @@ impl Books {
 
     fn opened(
         &mut self,
-        position: u64,
         header: &Header,
         tier: Tier,
         counterpart: AccountId,
@@ -322,12 +330,16 @@ impl Books {
         if self.accounts.contains_key(&account_id) {
             return Err(Rejected::Contradiction("the account exists"));
         }
+        if reference.is_some() && self.accounts.values().any(|account| account.reference.as_deref() == reference) {
+            return Err(Rejected::Contradiction("the reference was used before"));
+        }
         let nothing = Nanocredits::ZERO;
         let account = Account {
             account_id,
             livemode: header.livemode,
             tier,
             counterpart,
+            reference: reference.map(str::to_owned),
             bought: nothing,
             unleased: nothing,
             leased: nothing,
@@ -337,9 +349,6 @@ impl Books {
         };
         self.accounts.insert(account_id, account);
         self.changed.accounts.insert(account_id);
-        if let Some(reference) = reference {
-            self.refer(account_id, reference, Referenced { position, amount: nothing })?;
-        }
         Ok(QUIET)
     }
 
@@ -371,15 +380,10 @@ impl Books {
             account.lost = account.lost.plus(lost)?;
             Ok(())
         })?;
-        self.refer(account_id, reference, Referenced { position, amount })?;
-        Ok(QUIET)
-    }
-
-    fn refer(&mut self, account_id: AccountId, reference: &str, referenced: Referenced) -> Result<(), Rejected> {
         let key = (account_id, reference.to_owned());
         self.changed.references.insert(key.clone());
-        self.references.insert(key, referenced);
-        Ok(())
+        self.references.insert(key, Referenced { position, amount });
+        Ok(QUIET)
     }
 
     /// Changes an account, or leaves it as it was if it does not add up then.

@@ -109,7 +109,8 @@ impl Slots {
             return Ok(Change::odd(Note::SecondEnding));
         }
         self.ending = Some(ending);
-        let released = |hold: Nanocredits| Change { held: Nanocredits::new(-hold.get()), ended: true, ..Change::default() };
+        let released =
+            |hold: Nanocredits| Change { held: Nanocredits::new(-hold.get()), ended: true, ..Change::default() };
         match (ending, self.counting_hold(), self.usage) {
             (Ending::Deducted(claim), Some(hold), Some(usage)) => self.charge(hold, hold, usage, Some(claim)),
             (Ending::Deducted(_), _, _) => Ok(Change::default()),
@@ -243,7 +244,10 @@ mod tests {
         let change = slots.fill_authorization(Nanocredits::new(10), false).unwrap();
         assert_eq!((change.held.get(), change.follow_up), (0, Some(FollowUp::ExpireAtOnce)));
         assert!(slots.fill_ending(Ending::Expired).unwrap().ended);
-        assert!(matches!(slots.fill_usage(Nanocredits::new(3)).unwrap().follow_up, Some(FollowUp::SettleLateUsage { .. })));
+        assert!(matches!(
+            slots.fill_usage(Nanocredits::new(3)).unwrap().follow_up,
+            Some(FollowUp::SettleLateUsage { .. })
+        ));
     }
 
     #[test]

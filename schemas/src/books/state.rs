@@ -23,6 +23,8 @@ pub struct Account {
     pub tier: Tier,
     /// The other half: sandbox or live.
     pub counterpart: AccountId,
+    /// The caller's reference under which it was opened.
+    pub reference: Option<String>,
     /// Added and adjusted in all, credits.
     pub bought: Nanocredits,
     /// Held by no gateway, credits.

@@ -15,6 +15,8 @@ use crate::tier::Tier;
 pub mod command_name {
     /// [`super::OpenAccount`] → [`super::AccountOpenedReply`].
     pub const OPEN_ACCOUNT: &str = "open-account";
+    /// [`super::AccountRef`] → [`super::AccountReply`].
+    pub const ACCOUNT: &str = "account";
     /// [`super::SetTier`] → [`super::TierReply`].
     pub const SET_TIER: &str = "set-tier";
     /// [`super::AddCredits`] → [`super::CreditsReply`].
@@ -98,7 +100,29 @@ pub struct AccountOpenedReply {
     pub position: u64,
 }
 
-/// Changes an account's plan, and its sandbox's.
+/// Which account.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AccountRef {
+    /// By its id.
+    pub account_id: AccountId,
+}
+
+/// An account as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccountReply {
+    /// Which.
+    pub account_id: AccountId,
+    /// Real money.
+    pub livemode: bool,
+    /// The other half: sandbox or live.
+    pub counterpart: AccountId,
+    /// Plan.
+    pub tier: Tier,
+    /// Credits.
+    pub credits: CreditsReply,
+}
+
+/// Changes an account's plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SetTier {
     /// Whose.

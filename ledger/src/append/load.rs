@@ -1,0 +1,302 @@
+//! Loads what a batch touches and the state does not hold yet: one statement a table.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use schemas::api_key::KeyHash;
+use schemas::books::{Account, ApiKey, Authorization, Emitter, Ending, Hold, Lease, Published, Referenced, Slots};
+use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use schemas::money::Nanocredits;
+use schemas::seq_set::SeqSet;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::head::{Anchor, Head};
+use super::state::State;
+use super::touched::Touched;
+use crate::life::{Life, LifeState};
+
+/// A row that cannot be what the ledger wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("ledger.{table}: {what}")]
+pub(crate) struct Corrupt {
+    table: &'static str,
+    what: String,
+}
+
+/// Why something could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The database holds what it must not.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
+fn corrupt(table: &'static str, what: impl ToString) -> Corrupt {
+    Corrupt { table, what: what.to_string() }
+}
+
+/// The log's end.
+pub(crate) async fn head(db: &mut PgConnection) -> Result<Head, LoadError> {
+    let row = sqlx::query!("select position, epoch, generation, stream_seq, stream_anchor from ledger.head")
+        .fetch_one(db)
+        .await?;
+    let anchor = match row.stream_anchor {
+        Some(hash) => Some(Anchor(hash.try_into().map_err(|_| corrupt("head", "the anchor is not a SHA-256"))?)),
+        None => None,
+    };
+    Ok(Head {
+        position: row.position as u64,
+        epoch: row.epoch as u64,
+        generation: row.generation as u64,
+        stream_seq: row.stream_seq as u64,
+        anchor,
+    })
+}
+
+/// What every batch needs: price books and the lives that are not over.
+pub(crate) async fn standing(db: &mut PgConnection, state: &mut State) -> Result<(), LoadError> {
+    for row in sqlx::query!(r#"select version, position, book::text as "book!" from ledger.price_books"#)
+        .fetch_all(&mut *db)
+        .await?
+    {
+        let book = serde_json::from_str(&row.book).map_err(|error| corrupt("price_books", error))?;
+        let published = Published { position: row.position as u64, book: Arc::new(book) };
+        state.books.prices.insert(row.version as u32, published);
+    }
+    for row in sqlx::query!(
+        "select gateway, process, generation, gates, state, closed_gates from ledger.lives where state <> 'fenced'"
+    )
+    .fetch_all(db)
+    .await?
+    {
+        let life = Life {
+            process: row.process,
+            generation: row.generation as u64,
+            gates: row.gates.into_iter().map(|seq| seq as u64).collect(),
+            state: LifeState::parse(&row.state).ok_or_else(|| corrupt("lives", &row.state))?,
+            closed_gates: row.closed_gates as u64,
+        };
+        state.lives.insert(EmitterId(row.gateway), life);
+    }
+    Ok(())
+}
+
+/// Loads what is touched and not there yet.
+pub(crate) async fn touched(db: &mut PgConnection, state: &mut State, mut touched: Touched) -> Result<(), LoadError> {
+    holds(db, state, &mut touched).await?;
+    keys(db, state, &mut touched).await?;
+    leases(db, state, &mut touched).await?;
+    emitters(db, state, &touched).await?;
+    references(db, state, &touched).await?;
+    accounts(db, state, &touched).await
+}
+
+async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
+    let wanted: Vec<Uuid> =
+        touched.holds.iter().filter(|id| !state.books.holds.contains_key(id)).map(|id| id.0).collect();
+    if !wanted.is_empty() {
+        let rows = sqlx::query!(
+            "select request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged
+             from ledger.holds where request_id = any($1)",
+            &wanted
+        )
+        .fetch_all(db)
+        .await?;
+        for row in rows {
+            let ending = match (row.ending.as_deref(), row.claimed) {
+                (None, _) => None,
+                (Some("deducted"), Some(claim)) => Some(Ending::Deducted(Nanocredits::new(claim))),
+                (Some("released"), _) => Some(Ending::Released),
+                (Some("expired"), _) => Some(Ending::Expired),
+                (Some(other), _) => return Err(corrupt("holds", other).into()),
+            };
+            let authorization =
+                row.hold.zip(row.counts).map(|(hold, counts)| Authorization { hold: Nanocredits::new(hold), counts });
+            let hold = Hold {
+                request_id: RequestId(row.request_id),
+                account_id: AccountId(row.account_id),
+                gateway: row.gateway.map(EmitterId),
+                authorized_at: row.authorized_at.map(|position| position as u64),
+                slots: Slots {
+                    authorization,
+                    usage: row.usage.map(Nanocredits::new),
+                    ending,
+                    charged: row.charged.map(Nanocredits::new),
+                },
+            };
+            state.books.holds.insert(hold.request_id, hold);
+        }
+    }
+    for id in &touched.holds {
+        if let Some(hold) = state.books.holds.get(id) {
+            touched.accounts.insert(hold.account_id);
+            touched.leases.extend(hold.gateway.map(|gateway| (gateway, hold.account_id)));
+        }
+    }
+    Ok(())
+}
+
+async fn leases(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
+    let missing: Vec<(Uuid, Uuid)> = touched
+        .leases
+        .iter()
+        .filter(|key| !state.books.leases.contains_key(key))
+        .map(|(gateway, account)| (gateway.0, account.0))
+        .collect();
+    let whole: Vec<Uuid> = touched.whole_lives.iter().map(|life| life.0).collect();
+    if missing.is_empty() && whole.is_empty() {
+        return Ok(());
+    }
+    let (gateways, accounts): (Vec<Uuid>, Vec<Uuid>) = missing.into_iter().unzip();
+    let rows = sqlx::query!(
+        r#"select gateway as "gateway!", account_id as "account_id!", granted as "granted!", returned as "returned!",
+                  charged as "charged!", held as "held!", closed as "closed!"
+           from ledger.leases join unnest($1::uuid[], $2::uuid[]) as wanted(gateway, account_id) using (gateway, account_id)
+           union
+           select gateway, account_id, granted, returned, charged, held, closed
+           from ledger.leases where gateway = any($3) and not closed"#,
+        &gateways,
+        &accounts,
+        &whole
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let key = (EmitterId(row.gateway), AccountId(row.account_id));
+        let lease = Lease {
+            granted: Nanocredits::new(row.granted),
+            returned: Nanocredits::new(row.returned),
+            charged: Nanocredits::new(row.charged),
+            held: Nanocredits::new(row.held),
+            closed: row.closed,
+        };
+        // What is there already is as new as the table, since both change in the same transaction.
+        state.books.leases.entry(key).or_insert(lease);
+    }
+    for key in state.books.leases.keys().filter(|key| touched.whole_lives.contains(&key.0)) {
+        touched.accounts.insert(key.1);
+    }
+    Ok(())
+}
+
+async fn emitters(db: &mut PgConnection, state: &mut State, touched: &Touched) -> Result<(), LoadError> {
+    let all: HashSet<EmitterId> = touched.emitters.union(&touched.whole_lives).copied().collect();
+    let wanted: Vec<Uuid> = all.into_iter().filter(|id| state.known_emitters.insert(*id)).map(|id| id.0).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query!(
+        r#"select emitter, seen::text as "seen!", never::text as "never!", fenced from ledger.emitters
+           where emitter = any($1)"#,
+        &wanted
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for row in rows {
+        let set = |text: &str| text.parse::<SeqSet>().map_err(|error| corrupt("emitters", error));
+        let emitter = Emitter { seen: set(&row.seen)?, never: set(&row.never)?, fenced: row.fenced };
+        state.books.emitters.insert(EmitterId(row.emitter), emitter);
+    }
+    let rows = sqlx::query!(
+        r#"select emitter as "emitter!", seq as "seq!" from ledger.quarantine
+           where emitter = any($1) and seq is not null"#,
+        &wanted
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        state.quarantined.entry(EmitterId(row.emitter)).or_default().insert(row.seq as u64);
+    }
+    Ok(())
+}
+
+async fn keys(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
+    if touched.keys.is_empty() && touched.key_hashes.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = touched.keys.iter().map(|id| id.0).collect();
+    let hashes: Vec<Vec<u8>> = touched.key_hashes.iter().map(|hash| hash.0.to_vec()).collect();
+    let rows = sqlx::query!(
+        "select api_key_id, account_id, key_hash, key_prefix, name, expires_at, revoked, created_at
+         from ledger.keys where api_key_id = any($1) or key_hash = any($2)",
+        &ids,
+        &hashes
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let hash = row.key_hash.try_into().map_err(|_| corrupt("keys", "the hash is not a SHA-256"))?;
+        let key = ApiKey {
+            api_key_id: ApiKeyId(row.api_key_id),
+            account_id: AccountId(row.account_id),
+            key_hash: KeyHash(hash),
+            key_prefix: row.key_prefix,
+            name: row.name,
+            expires_at: row.expires_at,
+            revoked: row.revoked,
+            created_at: row.created_at,
+        };
+        touched.accounts.insert(key.account_id);
+        state.books.keys.entry(key.api_key_id).or_insert(key);
+    }
+    Ok(())
+}
+
+async fn references(db: &mut PgConnection, state: &mut State, touched: &Touched) -> Result<(), LoadError> {
+    if touched.references.is_empty() {
+        return Ok(());
+    }
+    let (accounts, references): (Vec<Uuid>, Vec<String>) =
+        touched.references.iter().map(|(account, reference)| (account.0, reference.clone())).unzip();
+    let rows = sqlx::query!(
+        "select account_id, reference, position, amount from ledger.refs
+         join unnest($1::uuid[], $2::text[]) as wanted(account_id, reference) using (account_id, reference)",
+        &accounts,
+        &references
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let referenced = Referenced { position: row.position as u64, amount: Nanocredits::new(row.amount) };
+        state.books.references.insert((AccountId(row.account_id), row.reference), referenced);
+    }
+    Ok(())
+}
+
+async fn accounts(db: &mut PgConnection, state: &mut State, touched: &Touched) -> Result<(), LoadError> {
+    let wanted: Vec<Uuid> =
+        touched.accounts.iter().filter(|id| !state.books.accounts.contains_key(id)).map(|id| id.0).collect();
+    if wanted.is_empty() && touched.opened_as.is_empty() {
+        return Ok(());
+    }
+    let opened_as: Vec<String> = touched.opened_as.iter().cloned().collect();
+    let rows = sqlx::query!(
+        "select account_id, livemode, tier, counterpart, reference, bought, unleased, leased, held, charged, lost
+         from ledger.accounts where account_id = any($1) or reference = any($2)",
+        &wanted,
+        &opened_as
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let account = Account {
+            account_id: AccountId(row.account_id),
+            livemode: row.livemode,
+            tier: row.tier.parse().map_err(|error| corrupt("accounts", error))?,
+            counterpart: AccountId(row.counterpart),
+            reference: row.reference,
+            bought: Nanocredits::new(row.bought),
+            unleased: Nanocredits::new(row.unleased),
+            leased: Nanocredits::new(row.leased),
+            held: Nanocredits::new(row.held),
+            charged: Nanocredits::new(row.charged),
+            lost: Nanocredits::new(row.lost),
+        };
+        state.books.accounts.entry(account.account_id).or_insert(account);
+    }
+    Ok(())
+}

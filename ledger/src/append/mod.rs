@@ -1,0 +1,27 @@
+//! The one write to the log. Stream messages and commands go into the same batches, in the order in which they came:
+//!
+//! | phase | costs | locked |
+//! |---|---|---|
+//! | collect | waits for the first item, then takes what is there, a thousand at most | nothing |
+//! | load | one select a table, only of what is not in memory | nothing |
+//! | apply | the pure rules of `schemas::books` | nothing |
+//! | store | one statement a table | the head row: of two writers the stale one fails here |
+//! | commit | one flush of the database's log | – |
+//! | answer | replies, and word to each emitter how far it is appended | nothing |
+
+mod batch;
+mod head;
+pub(crate) mod load;
+mod message;
+mod state;
+mod store;
+mod touched;
+mod writer;
+
+pub use batch::{Batch, Written};
+pub use head::{Anchor, Head};
+pub use message::StreamMessage;
+pub use state::{EventRow, State};
+pub use store::{claim, ending_name};
+pub use touched::Touched;
+pub use writer::{Command, Item, Outcome, Submit, View, Writer, answer};

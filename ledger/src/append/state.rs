@@ -1,0 +1,77 @@
+use std::collections::{HashMap, HashSet};
+
+use schemas::books::Books;
+use schemas::ids::{EmitterId, EventId};
+use schemas::seq_set::SeqSet;
+
+use super::head::Head;
+use crate::life::Life;
+
+/// All that the writer knows: a write-through copy of what it last committed. After a failed commit it is thrown away
+/// and loaded anew.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The fold, as far as it was needed.
+    pub books: Books,
+    /// Emitters that are loaded, whether or not they have a row yet.
+    pub known_emitters: HashSet<EmitterId>,
+    /// Sequence numbers whose messages are in the quarantine.
+    pub quarantined: HashMap<EmitterId, SeqSet>,
+    /// Lives that are not over.
+    pub lives: HashMap<EmitterId, Life>,
+    /// The log's end.
+    pub head: Head,
+    /// This process as an emitter.
+    pub own: Own,
+}
+
+/// The ledger's own counter.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// This life of this process.
+    pub emitter: EmitterId,
+    /// Last sequence number used.
+    pub seq: u64,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { emitter: EmitterId(uuid::Uuid::nil()), seq: 0 }
+    }
+}
+
+impl State {
+    /// How far an emitter's events are accounted for: appended, named as not coming, or in the quarantine.
+    pub fn accounted(&self, emitter: EmitterId) -> SeqSet {
+        let mut ranges = Vec::new();
+        if let Some(known) = self.books.emitters.get(&emitter) {
+            ranges.extend_from_slice(known.seen.ranges());
+            ranges.extend_from_slice(known.never.ranges());
+        }
+        if let Some(quarantined) = self.quarantined.get(&emitter) {
+            ranges.extend_from_slice(quarantined.ranges());
+        }
+        SeqSet::from_ranges(&ranges)
+    }
+}
+
+/// A row of `ledger.events` to be.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// Its place.
+    pub position: u64,
+    /// Its id.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: &'static str,
+    /// Whose books.
+    pub account_id: Option<uuid::Uuid>,
+    /// Which request.
+    pub request_id: Option<uuid::Uuid>,
+    /// Who said it.
+    pub emitter: EmitterId,
+    /// That one's counter.
+    pub seq: u64,
+    /// Its own bytes.
+    pub bytes: bytes::Bytes,
+}

@@ -1,0 +1,52 @@
+use std::collections::HashSet;
+
+use schemas::api_key::KeyHash;
+use schemas::event::{Event, Payload};
+use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use schemas::subject::StreamSubject;
+
+use super::message::StreamMessage;
+
+/// What a batch is about to look at, so that it can be loaded in a few statements before the rules run.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Touched {
+    pub accounts: HashSet<AccountId>,
+    pub leases: HashSet<(EmitterId, AccountId)>,
+    pub holds: HashSet<RequestId>,
+    pub emitters: HashSet<EmitterId>,
+    /// All leases of these lives.
+    pub whole_lives: HashSet<EmitterId>,
+    pub keys: HashSet<ApiKeyId>,
+    pub key_hashes: HashSet<KeyHash>,
+    pub references: HashSet<(AccountId, String)>,
+    /// Accounts by the reference under which they were opened.
+    pub opened_as: HashSet<String>,
+}
+
+impl Touched {
+    /// What applying an event of a gateway looks at.
+    pub fn by_event(&mut self, event: &Event) {
+        let header = &event.header;
+        self.emitters.insert(header.emitter);
+        if let Some(account) = header.account_id {
+            self.accounts.insert(account);
+            match event.payload {
+                Payload::RequestAuthorized(_) | Payload::LeaseReturned(_) => {
+                    self.leases.insert((header.emitter, account));
+                }
+                _ => {}
+            }
+        }
+        self.holds.extend(header.request_id);
+    }
+
+    /// What reading the closing of a gate looks at: with the last one the whole life is taken back.
+    pub fn by_gate(&mut self, message: &StreamMessage) {
+        if message.payload.as_ref() == crate::life::CLOSED
+            && let StreamSubject::Gate { emitter, .. } = StreamSubject::parse(&message.subject)
+        {
+            self.whole_lives.insert(emitter);
+        }
+    }
+}

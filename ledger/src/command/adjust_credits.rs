@@ -1,0 +1,41 @@
+use schemas::event::{CreditsAdjusted, Payload};
+use schemas::message::{AdjustCredits, RefusalCode};
+use schemas::money::Nanocredits;
+
+use super::{contradicted, credits_of, known, refusal};
+use crate::append::{Batch, Command, Outcome, Touched, answer};
+
+impl Command for AdjustCredits {
+    fn touches(&self, touched: &mut Touched) {
+        touched.accounts.insert(self.account_id);
+        touched.references.insert((self.account_id, self.reference.clone()));
+    }
+
+    fn decide(&self, batch: &mut Batch<'_>) -> Outcome {
+        let account = known(batch, self.account_id)?;
+        if let Some(before) = batch.state.books.references.get(&(self.account_id, self.reference.clone())) {
+            if before.amount != self.amount {
+                let message = format!("reference '{}' was used for {} credits", self.reference, before.amount);
+                return Err(refusal(RefusalCode::ReferenceReused, message));
+            }
+            return answer(&credits_of(account, before.position, true)?);
+        }
+        if self.amount == Nanocredits::ZERO {
+            return Err(refusal(RefusalCode::BadAmount, "an adjustment of zero changes nothing"));
+        }
+        if self.amount.is_negative() && account.unleased.get() < -self.amount.get() {
+            let message = format!("only {} credits are free to be taken now", account.unleased);
+            return Err(refusal(RefusalCode::InsufficientCredits, message));
+        }
+        let livemode = account.livemode;
+        let payload = Payload::CreditsAdjusted(Box::new(CreditsAdjusted {
+            amount: self.amount,
+            loss: Nanocredits::ZERO,
+            reference: self.reference.clone(),
+            by: self.by.clone(),
+            why: self.why.clone(),
+        }));
+        let position = batch.say(payload, Some((self.account_id, livemode)), None).map_err(contradicted)?;
+        answer(&credits_of(known(batch, self.account_id)?, position, false)?)
+    }
+}
