@@ -20,6 +20,8 @@ pub mod program;
 
 pub mod local;
 
+pub mod sdk;
+
 pub mod run;
 
 pub mod prepare_sqlx;

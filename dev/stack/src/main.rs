@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use stack::run::RunOptions;
+use stack::run::{Data, RunOptions};
 
 /// Private servers for development: nothing of the system is touched.
 #[derive(Parser)]
@@ -19,7 +19,7 @@ enum Command {
         check: bool,
     },
     /// Remove the data of `run`.
-    CleanData,
+    CleanData(Data),
 }
 
 fn main() -> ExitCode {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Command::Run(options) => stack::run::run(&options),
         Command::Setup => stack::servers::install(),
         Command::PrepareSqlx { check } => stack::prepare_sqlx::prepare(check),
-        Command::CleanData => stack::run::clean_data(),
+        Command::CleanData(data) => stack::run::clean_data(&data),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

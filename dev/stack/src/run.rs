@@ -26,11 +26,23 @@ pub struct RunOptions {
     /// Port of the first gateway on 127.0.0.1.
     #[arg(long, env = "LAYERS_PORT", default_value_t = 8080)]
     pub port: u16,
+    /// Where it lives.
+    #[command(flatten)]
+    pub data: Data,
 }
 
-/// `.layers` in the checkout: data, logs and secrets of `make run`.
-pub fn data_dir() -> PathBuf {
-    place::checkout().join(".layers")
+/// Where the data of a run lies.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Data {
+    /// Folder for data, logs and secrets [default: .layers in the checkout].
+    #[arg(long = "data")]
+    dir: Option<PathBuf>,
+}
+
+impl Data {
+    fn dir(&self) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| place::checkout().join(".layers"))
+    }
 }
 
 /// Runs until Ctrl-C or SIGTERM, then stops everything in order.
@@ -39,12 +51,12 @@ pub fn data_dir() -> PathBuf {
 /// When another `make run` is there, a port is taken, or something does not start.
 pub fn run(options: &RunOptions) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let dir = data_dir();
+    let dir = options.data.dir();
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     // Keys and passwords lie here; PostgreSQL's user must be able to walk through.
     fs::set_permissions(&dir, Permissions::from_mode(0o711))?;
     let Some(_lock) = Lock::now(&dir.join("lock"))? else {
-        bail!("another `make run` of this checkout is running: stop it first (Ctrl-C in its terminal)");
+        bail!("another `make run` is running on {}: stop it first (Ctrl-C in its terminal)", dir.display());
     };
     let env_file = dir.join("env");
     let _ = fs::remove_file(&env_file);
@@ -80,8 +92,8 @@ pub fn run(options: &RunOptions) -> Result<()> {
 ///
 /// # Errors
 /// When a `make run` is there, or something cannot be removed.
-pub fn clean_data() -> Result<()> {
-    let dir = data_dir();
+pub fn clean_data(data: &Data) -> Result<()> {
+    let dir = data.dir();
     if !dir.exists() {
         return Ok(());
     }

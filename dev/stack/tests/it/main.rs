@@ -2,6 +2,7 @@
 
 mod children;
 mod compose;
+mod run;
 mod servers_nats;
 mod servers_nats_cluster;
 mod servers_postgres;

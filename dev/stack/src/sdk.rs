@@ -1,0 +1,52 @@
+//! The official OpenAI SDKs, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::place;
+
+/// Which SDK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sdk {
+    /// `openai` for Python.
+    Python,
+    /// `openai` 6 for Node, on the Node that is installed.
+    Node6,
+    /// `openai` 7 for Node, on the Node that it needs.
+    Node7,
+}
+
+impl Sdk {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Python, Self::Node6, Self::Node7];
+
+    /// A command that runs this script (Python, or a module for Node) with the SDK; its environment is the caller's to
+    /// set (`OPENAI_BASE_URL`, `OPENAI_API_KEY`).
+    ///
+    /// # Errors
+    /// When the SDK is not installed or the script cannot be read.
+    pub fn script(self, script: &Path) -> Result<Command> {
+        let (folder, interpreter) = match self {
+            Self::Python => ("python", "bin/python"),
+            Self::Node6 => ("node-6", "node"),
+            Self::Node7 => ("node-7", "node_modules/.bin/node"),
+        };
+        let folder = place::tools_dir()?.join("sdk").join(folder);
+        ensure!(folder.join(".holds").is_file(), "{} is missing: run `make setup`", folder.display());
+        // Node 6 runs on the Node of the system, found on PATH.
+        let mut command = match self {
+            Self::Node6 => Command::new(interpreter),
+            _ => Command::new(folder.join(interpreter)),
+        };
+        if self != Self::Python {
+            command.arg("--input-type=module");
+        }
+        let source = File::open(script).with_context(|| format!("cannot read {}", script.display()))?;
+        // Read from standard input, a module finds its packages from the working folder.
+        command.arg("-").stdin(Stdio::from(source)).current_dir(&folder);
+        Ok(command)
+    }
+}
