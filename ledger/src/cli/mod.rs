@@ -20,6 +20,13 @@ pub struct Cli {
     command: Command,
 }
 
+impl Cli {
+    /// Whether it is to run until it is stopped.
+    pub fn is_service(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Runs the ledger: reads the stream, answers commands, appends. A second one stands by.

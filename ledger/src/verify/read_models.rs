@@ -22,7 +22,7 @@ pub(super) async fn checkpoint(db: &mut PgConnection) -> Result<Option<u64>> {
         return Ok(None);
     }
     let position: Option<i64> =
-        sqlx::query_scalar("select position from projector.checkpoint limit 1").fetch_optional(db).await?;
+        sqlx::query_scalar("select position from projector.projection where live").fetch_optional(db).await?;
     Ok(position.map(|position| position as u64))
 }
 

@@ -1,0 +1,3 @@
+//! The shared language, seen from outside.
+
+mod samples;
