@@ -1,0 +1,253 @@
+//! A chat completion as a client asks for it: read, checked, and nothing of it changed. The checks come in OpenAI's
+//! order: JSON, model, messages, then each field.
+
+use super::closed;
+use super::prompt::{Prompt, empty};
+use super::value::{boolean, integer, kind, string};
+use crate::error::Invalid;
+use crate::splice::{NotAnObject, Object};
+
+/// OpenAI's limit for `n`.
+const MOST_CHOICES: u64 = 128;
+/// No model writes so much; what is above it is a slip, and cannot be priced either.
+const MOST_TOKENS: u64 = i32::MAX as u64;
+
+/// A request, read.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    /// The body.
+    pub(super) body: Object<'a>,
+    /// The model, as the client calls it.
+    pub(super) model: String,
+    /// The messages.
+    pub(super) prompt: Prompt,
+    /// Whether the answer is wanted chunk by chunk.
+    pub(super) stream: bool,
+    /// Whether a stream ends with its usage.
+    pub(super) include_usage: bool,
+    /// Answers wanted.
+    pub(super) choices: u64,
+    /// The output limit of each answer, where the client names one: the larger one if it names two.
+    pub(super) output_limit: Option<u64>,
+    /// Output that the provider may bill beside the limit: what the model thinks, where that is counted apart.
+    pub(super) output_beside_limit: u64,
+    /// Tools that the model is told of.
+    pub(super) tools: u64,
+    /// Whether the answer must follow a schema.
+    pub(super) structured: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// Reads a body.
+    pub(super) fn read(text: &'a str) -> Result<Self, Invalid> {
+        let body = Object::parse(text).map_err(|error| match error {
+            NotAnObject::Malformed => Invalid::unparseable(),
+            NotAnObject::Duplicate(key) => closed::duplicate(&key),
+        })?;
+        let model = read_model(&body)?;
+        let messages = body.get("messages").ok_or_else(|| Invalid::missing("messages"))?;
+        let prompt = Prompt::read(messages)?;
+        closed::check(&body)?;
+        let number = |param, min, max| body.get(param).map(|value| integer(param, value, min, max)).transpose();
+        let stream = body.get("stream").map_or(Ok(false), |value| boolean("stream", value))?;
+        let limits = [number("max_tokens", 1, MOST_TOKENS)?, number("max_completion_tokens", 1, MOST_TOKENS)?];
+        Ok(Self {
+            model,
+            prompt,
+            stream,
+            include_usage: read_include_usage(&body, stream)?,
+            choices: number("n", 1, MOST_CHOICES)?.unwrap_or(1),
+            output_limit: limits.into_iter().flatten().max(),
+            output_beside_limit: read_output_beside_limit(&body)?,
+            tools: read_tools(&body)?,
+            structured: read_structured(&body)?,
+            body,
+        })
+    }
+}
+
+fn read_model(body: &Object<'_>) -> Result<String, Invalid> {
+    let missing = || Invalid { code: None, param: None, message: "you must provide a model parameter".into() };
+    let value = body.get("model").ok_or_else(missing)?;
+    // OpenAI, too, calls this a body that cannot be parsed.
+    let model = string("model", value).map_err(|_| Invalid::unparseable())?;
+    if model.is_empty() { Err(missing()) } else { Ok(model) }
+}
+
+fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> {
+    // OpenRouter's way of asking for the usage; it always comes back, so there is nothing to refuse.
+    let usage = body.get("usage").filter(|value| value.starts_with('{'));
+    let asked =
+        usage.and_then(|value| Object::parse(value).ok()).is_some_and(|usage| usage.get("include") == Some("true"));
+    let Some(options) = body.get("stream_options") else { return Ok(asked) };
+    if !stream {
+        let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+        return Err(Invalid { code: None, param: Some("stream_options".into()), message: message.into() });
+    }
+    let options = closed::object("stream_options", options)?;
+    match options.get("include_usage") {
+        Some(value) => boolean("stream_options.include_usage", value),
+        None => Ok(asked),
+    }
+}
+
+/// Some providers add the thinking budget to the output limit instead of taking it from it, and predicted text that the
+/// model did not follow is billed as output.
+fn read_output_beside_limit(body: &Object<'_>) -> Result<u64, Invalid> {
+    let budget = |object: Option<&str>, path: &str, key: &str| -> Result<u64, Invalid> {
+        let Some(value) = object.filter(|value| value.starts_with('{')) else { return Ok(0) };
+        let object = closed::object(path, value)?;
+        object.get(key).map_or(Ok(0), |value| integer(&format!("{path}.{key}"), value, 0, MOST_TOKENS))
+    };
+    let mut beside = budget(body.get("reasoning"), "reasoning", "max_tokens")?
+        + budget(body.get("thinking"), "thinking", "budget_tokens")?
+        + body.get("prediction").map_or(0, |value| value.len() as u64);
+    if let Some(options) = body.get("providerOptions") {
+        for provider in closed::object("providerOptions", options)?.members() {
+            let path = format!("providerOptions.{}", provider.key);
+            if let Ok(options) = closed::object(&path, provider.value) {
+                beside += budget(options.get("thinking"), &format!("{path}.thinking"), "budgetTokens")?;
+            }
+        }
+    }
+    Ok(beside)
+}
+
+fn read_tools(body: &Object<'_>) -> Result<u64, Invalid> {
+    let mut count = 0;
+    if let Some(functions) = body.get("functions") {
+        count += array("functions", functions)?.len() as u64;
+    }
+    let Some(tools) = body.get("tools") else { return Ok(count) };
+    let tools = array("tools", tools)?;
+    if tools.is_empty() {
+        return Err(empty("tools"));
+    }
+    for (index, tool) in tools.iter().enumerate() {
+        check_tool(&format!("tools[{index}]"), tool.get())?;
+    }
+    Ok(count + tools.len() as u64)
+}
+
+fn check_tool(at: &str, value: &str) -> Result<(), Invalid> {
+    let tool = closed::object(at, value)?;
+    let field = |name: &str| format!("{at}.{name}");
+    let r#type = tool.get("type").map(|value| string(&field("type"), value)).transpose()?;
+    let what = match r#type.as_deref() {
+        None if tool.get("function").is_some() => return Err(Invalid::missing(field("type"))),
+        None | Some("function") => "function",
+        Some("custom") => "custom",
+        Some(_) => {
+            let why = "Tools that the provider runs are billed in a way that cannot be bounded beforehand. Supported \
+                       values are: 'function' and 'custom'.";
+            return Err(Invalid::unsupported(field("type"), why));
+        }
+    };
+    let definition = tool.get(what).ok_or_else(|| Invalid::missing(field(what)))?;
+    let definition = closed::object(&field(what), definition)?;
+    match definition.get("name") {
+        Some(name) => string(&format!("{at}.{what}.name"), name).map(drop),
+        None => Err(Invalid::missing(format!("{at}.{what}.name"))),
+    }
+}
+
+fn read_structured(body: &Object<'_>) -> Result<bool, Invalid> {
+    let Some(format) = body.get("response_format") else { return Ok(false) };
+    let format = closed::object("response_format", format)?;
+    let r#type = format.get("type").ok_or_else(|| Invalid::missing("response_format.type"))?;
+    Ok(string("response_format.type", r#type)? != "text")
+}
+
+fn array<'a>(param: &str, value: &'a str) -> Result<Vec<&'a serde_json::value::RawValue>, Invalid> {
+    if !value.starts_with('[') {
+        return Err(Invalid::wrong_type(param, "an array of objects", kind(value)));
+    }
+    serde_json::from_str(value).map_err(|_| Invalid::unparseable())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(fields: &str) -> String {
+        format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{fields}}}"#)
+    }
+
+    fn refused(text: &str) -> (Option<&'static str>, Option<String>) {
+        let invalid = Ask::read(text).unwrap_err();
+        (invalid.code, invalid.param)
+    }
+
+    #[test]
+    fn what_is_no_request_is_not_parsed() {
+        for text in ["", "[]", "\"x\"", "{\"model\":", r#"{"model":7}"#, "\u{feff}{}", "{\"model\":\"m\",\"n\":NaN}"] {
+            assert_eq!(refused(text), (None, None), "{text}");
+            assert!(Ask::read(text).unwrap_err().message.starts_with("We could not parse"), "{text}");
+        }
+        for text in ["{}", r#"{"model":""}"#, r#"{"model":null}"#] {
+            assert_eq!(Ask::read(text).unwrap_err().message, "you must provide a model parameter");
+        }
+        assert_eq!(refused(r#"{"model":"m"}"#), (Some("missing_required_parameter"), Some("messages".into())));
+        assert_eq!(refused(&with(r#","n":1,"n":2"#)), (Some("invalid_value"), Some("n".into())));
+    }
+
+    #[test]
+    fn wrong_fields_are_named_as_openai_names_them() {
+        for (fields, code, param) in [
+            (r#","n":0"#, "integer_below_min_value", "n"),
+            (r#","n":"2""#, "invalid_type", "n"),
+            (r#","n":129"#, "integer_above_max_value", "n"),
+            (r#","max_tokens":0"#, "integer_below_min_value", "max_tokens"),
+            (r#","max_completion_tokens":0"#, "integer_below_min_value", "max_completion_tokens"),
+            (r#","max_completion_tokens":1000000000000"#, "integer_above_max_value", "max_completion_tokens"),
+            (r#","stream":"yes""#, "invalid_type", "stream"),
+            (r#","stream":true,"stream_options":7"#, "invalid_type", "stream_options"),
+            (r#","tools":[{}]"#, "missing_required_parameter", "tools[0].function"),
+            (r#","tools":[{"type":"function","function":{}}]"#, "missing_required_parameter", "tools[0].function.name"),
+            (r#","tools":[{"type":"web_search"}]"#, "unsupported_parameter", "tools[0].type"),
+            (r#","tools":[]"#, "empty_array", "tools"),
+            (r#","response_format":{}"#, "missing_required_parameter", "response_format.type"),
+            (r#","models":["x"]"#, "unsupported_parameter", "models"),
+        ] {
+            assert_eq!(refused(&with(fields)), (Some(code), Some(param.to_owned())), "{fields}");
+        }
+        assert_eq!(refused(&with(r#","stream_options":{}"#)), (None, Some("stream_options".into())));
+    }
+
+    #[test]
+    fn null_is_absent() {
+        let text = with(r#","n":null,"stream":null,"stream_options":null,"max_tokens":null,"tools":null"#);
+        let ask = Ask::read(&text).unwrap();
+        assert_eq!((ask.choices, ask.stream, ask.output_limit, ask.tools), (1, false, None, 0));
+    }
+
+    #[test]
+    fn what_is_billed_beside_the_limit_is_counted() {
+        let text = with(
+            r#","max_tokens":100,"max_completion_tokens":200,"reasoning":{"max_tokens":1000},
+            "providerOptions":{"anthropic":{"thinking":{"type":"enabled","budgetTokens":2000}}}"#,
+        );
+        let ask = Ask::read(&text).unwrap();
+        assert_eq!((ask.output_limit, ask.output_beside_limit), (Some(200), 3_000));
+    }
+
+    #[test]
+    fn usage_is_included_where_it_is_asked_for() {
+        for (fields, included) in [
+            (r#","stream":true"#, false),
+            (r#","stream":true,"stream_options":{"include_usage":true}"#, true),
+            (r#","stream":true,"stream_options":{"include_usage":null}"#, false),
+            (r#","stream":true,"usage":{"include":true}"#, true),
+        ] {
+            assert_eq!(Ask::read(&with(fields)).unwrap().include_usage, included, "{fields}");
+        }
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(Ask::read(&with(&format!(r#","x":{deep}"#))).is_ok());
+        let messages = format!(r#"{{"model":"m","messages":[{{"role":"user","content":{deep}}}]}}"#);
+        assert!(Ask::read(&messages).is_err());
+    }
+}

@@ -1,0 +1,372 @@
+//! The course of a streamed answer: which events go on at once, which are held back for the settlement, and when it is
+//! over or broken. Pure: bytes in, bytes out; the pump in `stream.rs` moves them.
+//!
+//! Held back are the last event with usage, into which the cost is spliced, and `[DONE]`. If a provider reports usage all
+//! along, each report is held until the next event shows that it was not the last.
+
+use bytes::{Bytes, BytesMut};
+use schemas::money::Nanocredits;
+use schemas::rate::Usage;
+
+use super::answer::{Answer, Delivered};
+use super::cost;
+use crate::sse::{self, Data, Framer};
+use crate::upstream::{Connection, Failure, said};
+use crate::usage::Reported;
+
+/// The last event of every stream.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// How far a stream has come.
+pub(super) struct Course {
+    connection: Connection,
+    /// The client wants the usage event.
+    include_usage: bool,
+    framer: Framer,
+    out: Out,
+    held: Option<Held>,
+    done: Option<Bytes>,
+    finished: bool,
+    /// What went to the client, or is about to.
+    pub(super) delivered: Delivered,
+    /// The provider's last word on the usage.
+    pub(super) reported: Option<Reported>,
+    /// The provider's id for its answer.
+    pub(super) id: Option<String>,
+    /// The model that answers, in the provider's words.
+    pub(super) model: Option<String>,
+}
+
+struct Held {
+    event: Bytes,
+    /// The event carries nothing but the usage, for a client that did not ask for it.
+    unwanted: bool,
+}
+
+impl Course {
+    /// Nothing has come yet.
+    pub(super) fn new(connection: Connection, include_usage: bool) -> Self {
+        Self {
+            connection,
+            include_usage,
+            framer: Framer::default(),
+            out: Out::default(),
+            held: None,
+            done: None,
+            finished: false,
+            delivered: Delivered::default(),
+            reported: None,
+            id: None,
+            model: None,
+        }
+    }
+
+    /// Takes what was read of the provider's answer.
+    ///
+    /// # Errors
+    /// When the stream is broken. What can still go to the client is in [`Self::out`].
+    pub(super) fn take(&mut self, read: Bytes) -> Result<(), Failure> {
+        self.framer.push(read);
+        while self.done.is_none() {
+            match self.framer.next() {
+                Ok(Some(event)) => self.event(event).inspect_err(|_| self.let_go())?,
+                Ok(None) => break,
+                Err(sse::TooLong) => {
+                    self.let_go();
+                    return Err(Failure::TooLarge);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The provider's answer has ended.
+    ///
+    /// # Errors
+    /// When it should not have.
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
+        if self.done.is_some() {
+            return Ok(());
+        }
+        // A last event without its blank line is whole if it can be read.
+        if !self.framer.rest().is_empty() {
+            self.take(Bytes::from_static(b"\n\n")).map_err(|failure| match failure {
+                Failure::Malformed => Failure::Cut,
+                other => other,
+            })?;
+        }
+        // Whoever has finished and said what it used has nothing more to say but `[DONE]`.
+        if self.done.is_none() && !(self.finished && self.reported.is_some()) {
+            self.let_go();
+            return Err(Failure::Cut);
+        }
+        self.done.get_or_insert(Bytes::from_static(DONE));
+        Ok(())
+    }
+
+    /// `[DONE]` has come: what is left is the settlement, and [`Self::tail`].
+    pub(super) fn is_done(&self) -> bool {
+        self.done.is_some()
+    }
+
+    /// What can go to the client now.
+    pub(super) fn out(&mut self) -> Option<Bytes> {
+        self.out.take()
+    }
+
+    /// The last events, with the cost in them.
+    pub(super) fn tail(&mut self, usage: &Usage, charged: Nanocredits) -> Bytes {
+        match self.held.take() {
+            Some(held) if held.unwanted => {}
+            Some(held) => self.out.push(with_cost(held.event, charged)),
+            None if self.include_usage => self.out.push(self.usage_event(usage, charged)),
+            None => {}
+        }
+        self.out.push(self.done.take().unwrap_or(Bytes::from_static(DONE)));
+        self.out.take().unwrap_or_default()
+    }
+
+    fn event(&mut self, event: Bytes) -> Result<(), Failure> {
+        let data = match sse::data(&event) {
+            Data::None => {
+                self.out.push(event);
+                return Ok(());
+            }
+            Data::At(range) => event.slice(range),
+            Data::Joined(lines) => Bytes::from(lines),
+        };
+        let data = data.trim_ascii();
+        if data == b"[DONE]" {
+            self.done = Some(event);
+            return Ok(());
+        }
+        // An event that says nothing would stop every SDK.
+        if data.is_empty() {
+            return Ok(());
+        }
+        let text = std::str::from_utf8(data).map_err(|_| Failure::Malformed)?;
+        let answer: Answer<'_> = serde_json::from_str(text).map_err(|_| Failure::Malformed)?;
+        if let Some(error) = answer.error {
+            return Err(said(&self.connection, error));
+        }
+        self.let_go();
+        self.delivered.add(&answer);
+        if self.id.is_none() {
+            self.id = answer.id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
+        }
+        if self.model.is_none() {
+            self.model = answer.model.as_deref().filter(|model| !model.is_empty()).map(str::to_owned);
+        }
+        let choices = answer.choices.as_deref().unwrap_or_default();
+        self.finished |= choices.iter().any(|choice| choice.finish_reason.is_some());
+        match answer.usage.and_then(|usage| Reported::read(usage.get())) {
+            Some(reported) => {
+                self.reported = Some(reported);
+                let unwanted = choices.is_empty() && !self.include_usage;
+                self.held = Some(Held { event, unwanted });
+            }
+            None => self.out.push(event),
+        }
+        Ok(())
+    }
+
+    /// What was held back was not the last: it goes as it came.
+    fn let_go(&mut self) {
+        if let Some(held) = self.held.take_if(|held| !held.unwanted) {
+            self.out.push(held.event);
+        }
+        self.held = None;
+    }
+
+    /// The usage event for a client that asked a provider which has none.
+    fn usage_event(&self, usage: &Usage, charged: Nanocredits) -> Bytes {
+        let text = |value: &Option<String>| serde_json::to_string(value.as_deref().unwrap_or("")).unwrap_or_default();
+        let created = chrono::Utc::now().timestamp();
+        let event = format!(
+            "data: {{\"id\":{},\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{},\"choices\":[],\"usage\":{}}}\n\n",
+            text(&self.id),
+            text(&self.model),
+            cost::estimated_usage(usage, charged)
+        );
+        Bytes::from(event)
+    }
+}
+
+/// The event with the cost in its usage; as it is if that cannot be done.
+fn with_cost(event: Bytes, charged: Nanocredits) -> Bytes {
+    let (before, json, after) = match sse::data(&event) {
+        Data::At(range) => (event.slice(..range.start), event.slice(range.clone()), event.slice(range.end..)),
+        // In JSON a line's end is a space.
+        Data::Joined(lines) => {
+            let line: Vec<u8> = lines.into_iter().map(|byte| if byte == b'\n' { b' ' } else { byte }).collect();
+            (Bytes::from_static(b"data: "), line.into(), Bytes::from_static(b"\n\n"))
+        }
+        Data::None => return event,
+    };
+    let spliced = std::str::from_utf8(&json).ok().and_then(|json| cost::into_answer(json, charged));
+    match spliced {
+        Some(json) => [&before[..], json.as_bytes(), &after[..]].concat().into(),
+        None => event,
+    }
+}
+
+/// Bytes that are about to go out: one event as it is, several put together, so that they are written at once.
+#[derive(Default)]
+struct Out {
+    one: Option<Bytes>,
+    several: BytesMut,
+}
+
+impl Out {
+    fn push(&mut self, bytes: Bytes) {
+        match self.one.take() {
+            None if self.several.is_empty() => self.one = Some(bytes),
+            first => {
+                self.several.extend_from_slice(first.as_deref().unwrap_or_default());
+                self.several.extend_from_slice(&bytes);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        self.one.take().or_else(|| (!self.several.is_empty()).then(|| self.several.split().freeze()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROLE: &str = "data: {\"id\":\"gen_1\",\"model\":\"m-1\",\"choices\":[{\"delta\":{\"role\":\"assistant\"}}],\"usage\":null}\n\n";
+    const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"four\"}}]}\n\n";
+    const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":1}}\n\n";
+    const PRICED: &str = "data: {\"choices\":[],\"usage\":{\"cost\":0.0336,\"cost_credits\":\"3.36\",\"prompt_tokens\":2,\"completion_tokens\":1}}\n\n";
+    const END: &str = "data: [DONE]\n\n";
+
+    fn course(include_usage: bool) -> Course {
+        let connection = Connection::new("test", &"http://localhost/v1".parse().unwrap(), "vck_secret").unwrap();
+        Course::new(connection, include_usage)
+    }
+
+    fn charged() -> Nanocredits {
+        "3.36".parse().unwrap()
+    }
+
+    fn text(bytes: Bytes) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// What a client gets of these reads, and how it ends.
+    fn run(course: &mut Course, reads: &[&str]) -> (String, Result<(), Failure>) {
+        let mut got = String::new();
+        for read in reads {
+            let result = course.take(Bytes::copy_from_slice(read.as_bytes()));
+            got.push_str(&course.out().map(text).unwrap_or_default());
+            if result.is_err() {
+                return (got, result);
+            }
+        }
+        let result = course.end();
+        got.push_str(&course.out().map(text).unwrap_or_default());
+        (got, result)
+    }
+
+    #[test]
+    fn usage_and_done_wait_for_the_settlement() {
+        let mut course = course(true);
+        let (got, end) = run(&mut course, &[ROLE, TEXT, FINISH, USAGE, END]);
+        assert_eq!((got, end), ([ROLE, TEXT, FINISH].concat(), Ok(())));
+        assert_eq!(text(course.tail(&Usage::default(), charged())), [PRICED, END].concat());
+        assert_eq!((course.id.as_deref(), course.model.as_deref()), (Some("gen_1"), Some("m-1")));
+        assert_eq!(course.delivered.text_bytes, 4);
+    }
+
+    #[test]
+    fn who_did_not_ask_gets_no_usage_event() {
+        let mut course = course(false);
+        let (got, end) = run(&mut course, &[ROLE, TEXT, FINISH, USAGE, END]);
+        assert_eq!((got, end), ([ROLE, TEXT, FINISH].concat(), Ok(())));
+        assert_eq!(text(course.tail(&Usage::default(), charged())), END);
+        assert_eq!(course.reported.unwrap().usage.input_tokens, 2);
+    }
+
+    #[test]
+    fn usage_on_the_finish_chunk_is_found() {
+        let finish = FINISH.replace("]}\n", "],\"usage\":{\"prompt_tokens\":9,\"cost\":1}}\n");
+        let mut course = course(false);
+        let (got, end) = run(&mut course, &[TEXT, &finish, END]);
+        assert_eq!((got, end), (TEXT.to_owned(), Ok(())));
+        let tail = text(course.tail(&Usage::default(), charged()));
+        assert!(tail.contains(r#""usage":{"cost_credits":"3.36","prompt_tokens":9,"cost":0.0336}"#), "{tail}");
+    }
+
+    #[test]
+    fn the_last_report_counts_and_only_it_is_priced() {
+        let report = |tokens: u32| TEXT.replace("]}\n", &format!("],\"usage\":{{\"completion_tokens\":{tokens}}}}}\n"));
+        let mut course = course(true);
+        let (got, end) = run(&mut course, &[&report(1), &report(2), &report(3), END]);
+        assert_eq!((got, end), (report(1) + &report(2), Ok(())));
+        assert_eq!(course.reported.unwrap().usage.output_tokens, 3);
+        assert!(text(course.tail(&Usage::default(), charged())).contains("cost_credits"));
+    }
+
+    #[test]
+    fn who_asked_a_provider_without_usage_gets_an_estimate() {
+        let mut course = course(true);
+        let (_, end) = run(&mut course, &[ROLE, TEXT, FINISH, END]);
+        assert_eq!(end, Ok(()));
+        let usage = Usage { input_tokens: 5, output_tokens: 1, ..Usage::default() };
+        let tail = text(course.tail(&usage, charged()));
+        assert!(tail.contains(r#""total_tokens":6,"estimated":true"#) && tail.ends_with(END), "{tail}");
+        assert!(tail.contains(r#""id":"gen_1""#), "{tail}");
+    }
+
+    #[test]
+    fn a_broken_stream_is_never_an_end() {
+        for (reads, failure) in [
+            (vec![ROLE, TEXT], Failure::Cut),
+            (vec![ROLE, TEXT, FINISH], Failure::Cut),
+            (vec![ROLE, TEXT, "data: {\"choices\":[{\"delta\":{\"cont"], Failure::Cut),
+            (vec![TEXT, "data: {oops}\n\n", TEXT], Failure::Malformed),
+            (vec![TEXT, "data: {\"error\":{\"message\":\"no\"}}\n\n"], Failure::Said { message: Some("no".into()) }),
+            (vec![], Failure::Cut),
+        ] {
+            let mut course = course(true);
+            assert_eq!(run(&mut course, &reads).1, Err(failure), "{reads:?}");
+        }
+    }
+
+    #[test]
+    fn a_finished_stream_may_forget_to_say_done() {
+        let mut course = course(true);
+        assert_eq!(run(&mut course, &[TEXT, FINISH, USAGE]).1, Ok(()));
+        assert_eq!(text(course.tail(&Usage::default(), charged())), [PRICED, END].concat());
+    }
+
+    #[test]
+    fn comments_pass_and_empty_events_do_not() {
+        let mut course = course(false);
+        let (got, _) = run(&mut course, &[": keep-alive\n\n", "data:\n\n", TEXT, END]);
+        assert_eq!(got, [": keep-alive\n\n", TEXT].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn reads_are_of_no_meaning(cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12), crlf: bool) {
+            let dress = |text: String| if crlf { text.replace('\n', "\r\n") } else { text };
+            let all = dress([ROLE, ": c\n\n", TEXT, TEXT, FINISH, USAGE, END].concat());
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(all.len() + 1)).collect();
+            at.extend([0, all.len()]);
+            at.sort_unstable();
+            let reads: Vec<&str> = at.windows(2).map(|pair| &all[pair[0]..pair[1]]).collect();
+            let mut course = course(true);
+            let (mut got, end) = run(&mut course, &reads);
+            prop_assert_eq!(end, Ok(()));
+            got.push_str(&text(course.tail(&Usage::default(), charged())));
+            prop_assert_eq!(got, dress([ROLE, ": c\n\n", TEXT, TEXT, FINISH, PRICED, END].concat()));
+        }
+    }
+}

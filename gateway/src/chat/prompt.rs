@@ -1,0 +1,328 @@
+//! The messages of a request: whether they are messages, and what of them the model will read.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::value::kind;
+use crate::error::Invalid;
+
+const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
+
+/// What a model will read, as far as its price depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Prompt {
+    /// How many messages.
+    pub(super) messages: u64,
+    /// Images that are to be looked at in full.
+    pub(super) images: u64,
+    /// Images that are to be looked at in low detail.
+    pub(super) low_images: u64,
+    /// The text of image data, which no model reads as text, bytes.
+    pub(super) image_bytes: u64,
+    /// Files, such as PDFs.
+    pub(super) files: u64,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    role: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    image_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    file: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ImageUrl<'a> {
+    #[serde(borrow, default)]
+    url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    detail: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow, default)]
+    file_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    file_data: Option<&'a RawValue>,
+}
+
+impl Prompt {
+    /// Reads the value of `messages`.
+    pub(super) fn read(value: &str) -> Result<Self, Invalid> {
+        if !value.starts_with('[') {
+            return Err(Invalid::wrong_type("messages", "an array of objects", kind(value)));
+        }
+        // All at once; which message is wrong is found out only when one is.
+        let Ok(messages) = serde_json::from_str::<Vec<Message<'_>>>(value) else { return Err(what_is_wrong(value)) };
+        if messages.is_empty() {
+            return Err(empty("messages"));
+        }
+        let mut prompt = Self { messages: messages.len() as u64, ..Self::default() };
+        for (index, message) in messages.iter().enumerate() {
+            prompt.add(index, message)?;
+        }
+        Ok(prompt)
+    }
+
+    fn add(&mut self, index: usize, message: &Message<'_>) -> Result<(), Invalid> {
+        let at = |field: &str| format!("messages[{index}].{field}");
+        check_role(message.role, || at("role"))?;
+        if message.tool_calls.is_some_and(|calls| is_empty_array(calls.get())) {
+            return Err(empty(&at("tool_calls")));
+        }
+        if message.audio.is_some() {
+            return Err(Invalid::unsupported(at("audio"), "Audio is not sold."));
+        }
+        let Some(content) = message.content else { return Ok(()) };
+        match content.get().as_bytes()[0] {
+            b'"' => Ok(()),
+            b'[' => {
+                let parts: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(|_| Invalid::unparseable())?;
+                let mut parts = parts.into_iter().enumerate();
+                parts.try_for_each(|(part, value)| self.add_part(&format!("{}[{part}]", at("content")), value.get()))
+            }
+            _ => {
+                let got = kind(content.get());
+                Err(Invalid::wrong_type(at("content"), "one of a string or array of objects", got))
+            }
+        }
+    }
+
+    fn add_part(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
+        if !value.starts_with('{') {
+            return Err(Invalid::wrong_type(at, "an object", kind(value)));
+        }
+        let part: Part<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let field = |name: &str| format!("{at}.{name}");
+        match part.r#type.as_deref() {
+            None => Err(Invalid::missing(field("type"))),
+            Some("text") => match part.text {
+                Some(text) if !text.get().starts_with('"') => {
+                    Err(Invalid::wrong_type(field("text"), "a string", kind(text.get())))
+                }
+                Some(_) => Ok(()),
+                None => Err(Invalid::missing(field("text"))),
+            },
+            Some("refusal") => Ok(()),
+            Some("image_url") => {
+                let image = part.image_url.ok_or_else(|| Invalid::missing(field("image_url")))?;
+                self.add_image(&field("image_url"), image.get())
+            }
+            Some("file") => {
+                let file = part.file.ok_or_else(|| Invalid::missing(field("file")))?;
+                self.add_file(&field("file"), file.get())
+            }
+            Some("input_audio") => Err(Invalid::unsupported(field("type"), "Audio is not sold.")),
+            Some(other) => {
+                let message = format!(
+                    "Invalid value: '{other}'. Supported values are: 'text', 'image_url', 'file', and 'refusal'."
+                );
+                Err(Invalid::new("invalid_value", field("type"), message))
+            }
+        }
+    }
+
+    fn add_image(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
+        if !value.starts_with('{') {
+            return Err(Invalid::wrong_type(at, "an object", kind(value)));
+        }
+        let image: ImageUrl<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let url_at = || format!("{at}.url");
+        let url = image.url.ok_or_else(|| Invalid::missing(url_at()))?.get();
+        if !url.starts_with('"') {
+            return Err(Invalid::wrong_type(url_at(), "a string", kind(url)));
+        }
+        match form(url) {
+            UrlForm::ImageData => self.image_bytes += url.len() as u64,
+            UrlForm::Web => {}
+            UrlForm::Other => {
+                let message =
+                    format!("Invalid value for '{at}.url': expected an http(s) URL or image data (data:image/…).");
+                return Err(Invalid::new("invalid_value", url_at(), message));
+            }
+        }
+        if image.detail.as_deref() == Some("low") {
+            self.low_images += 1;
+        } else {
+            self.images += 1;
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
+        if !value.starts_with('{') {
+            return Err(Invalid::wrong_type(at, "an object", kind(value)));
+        }
+        let file: File<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        if file.file_id.is_some() {
+            let why = "What is stored elsewhere cannot be priced. Send the file itself as 'file_data'.";
+            return Err(Invalid::unsupported(format!("{at}.file_id"), why));
+        }
+        if file.file_data.is_none() {
+            return Err(Invalid::missing(format!("{at}.file_data")));
+        }
+        self.files += 1;
+        Ok(())
+    }
+}
+
+enum UrlForm {
+    /// Carries an image in itself.
+    ImageData,
+    /// Says where it is.
+    Web,
+    /// Carries something else, or is none.
+    Other,
+}
+
+/// What kind of URL a JSON string holds. Some writers escape slashes.
+fn form(json_string: &str) -> UrlForm {
+    const LONGEST_PREFIX: usize = 16;
+    let head: Vec<u8> = json_string.bytes().skip(1).filter(|byte| *byte != b'\\').take(LONGEST_PREFIX).collect();
+    let starts_with =
+        |prefix: &str| head.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    if starts_with("data:image/") {
+        UrlForm::ImageData
+    } else if starts_with("http://") || starts_with("https://") {
+        UrlForm::Web
+    } else {
+        UrlForm::Other
+    }
+}
+
+fn check_role(role: Option<&RawValue>, at: impl Fn() -> String) -> Result<(), Invalid> {
+    let Some(role) = role else { return Err(Invalid::missing(at())) };
+    let text = role.get();
+    let name = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match name {
+        None => Err(Invalid::wrong_type(at(), "a string", kind(text))),
+        Some(name) if ROLES.contains(&name) => Ok(()),
+        Some(name) => {
+            let message = format!(
+                "Invalid value: '{name}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and \
+                 'developer'."
+            );
+            Err(Invalid::new("invalid_value", at(), message))
+        }
+    }
+}
+
+/// The messages could not be read together; one of them says why.
+fn what_is_wrong(value: &str) -> Invalid {
+    let Ok(messages) = serde_json::from_str::<Vec<&RawValue>>(value) else { return Invalid::unparseable() };
+    for (index, message) in messages.iter().enumerate() {
+        let at = format!("messages[{index}]");
+        if !message.get().starts_with('{') {
+            return Invalid::wrong_type(at, "an object", kind(message.get()));
+        }
+        if let Err(error) = serde_json::from_str::<Message<'_>>(message.get()) {
+            return wrong_member(&at, &error);
+        }
+    }
+    Invalid::unparseable()
+}
+
+/// A member is there twice, or has a type that says nothing.
+fn wrong_member(at: &str, error: &serde_json::Error) -> Invalid {
+    Invalid { code: Some("invalid_value"), param: Some(at.to_owned()), message: format!("Invalid '{at}': {error}.") }
+}
+
+pub(super) fn empty(at: &str) -> Invalid {
+    let message = format!(
+        "Invalid '{at}': empty array. Expected an array with minimum length 1, but got an empty array instead."
+    );
+    Invalid::new("empty_array", at, message)
+}
+
+fn is_empty_array(value: &str) -> bool {
+    value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| inner.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(messages: &str) -> (Option<&'static str>, Option<String>) {
+        let invalid = Prompt::read(messages).unwrap_err();
+        (invalid.code, invalid.param)
+    }
+
+    #[test]
+    fn wrong_messages_are_named_as_openai_names_them() {
+        for (messages, code, param) in [
+            (r#"[]"#, "empty_array", "messages"),
+            (r#""hi""#, "invalid_type", "messages"),
+            (r#"[7]"#, "invalid_type", "messages[0]"),
+            (r#"[{"content":"x"}]"#, "missing_required_parameter", "messages[0].role"),
+            (r#"[{"role":"user"},{"role":"bogus"}]"#, "invalid_value", "messages[1].role"),
+            (r#"[{"role":7}]"#, "invalid_type", "messages[0].role"),
+            (r#"[{"role":"user","content":7}]"#, "invalid_type", "messages[0].content"),
+            (r#"[{"role":"user","content":"a","content":"b"}]"#, "invalid_value", "messages[0]"),
+            (r#"[{"role":"assistant","tool_calls":[ ]}]"#, "empty_array", "messages[0].tool_calls"),
+            (r#"[{"role":"user","content":[7]}]"#, "invalid_type", "messages[0].content[0]"),
+            (r#"[{"role":"user","content":[{}]}]"#, "missing_required_parameter", "messages[0].content[0].type"),
+            (r#"[{"role":"user","content":[{"type":"video_url"}]}]"#, "invalid_value", "messages[0].content[0].type"),
+            (
+                r#"[{"role":"user","content":[{"type":"input_audio"}]}]"#,
+                "unsupported_parameter",
+                "messages[0].content[0].type",
+            ),
+            (
+                r#"[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]"#,
+                "unsupported_parameter",
+                "messages[0].content[0].file.file_id",
+            ),
+            (
+                r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:application/pdf;base64,"}}]}]"#,
+                "invalid_value",
+                "messages[0].content[0].image_url.url",
+            ),
+        ] {
+            assert_eq!(refused(messages), (Some(code), Some(param.to_owned())), "{messages}");
+        }
+        let message = Prompt::read(r#""hi""#).unwrap_err().message;
+        assert_eq!(message, "Invalid type for 'messages': expected an array of objects, but got a string instead.");
+    }
+
+    #[test]
+    fn a_message_without_content_is_a_message() {
+        for messages in [r#"[{"role":"user"}]"#, r#"[{"role":"user","content":null,"name":"x"}]"#] {
+            assert_eq!(Prompt::read(messages).unwrap(), Prompt { messages: 1, ..Prompt::default() });
+        }
+    }
+
+    #[test]
+    fn image_data_is_no_text() {
+        let messages = r#"[{"role":"user","content":[{"type":"text","text":"what?"},
+            {"type":"image_url","image_url":{"url":"data:image\/png;base64,AAAA"}},
+            {"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}},
+            {"type":"file","file":{"file_data":"data:application/pdf;base64,AA","filename":"a.pdf"}}]}]"#;
+        let expected = Prompt {
+            messages: 1,
+            images: 1,
+            low_images: 1,
+            image_bytes: r#""data:image\/png;base64,AAAA""#.len() as u64,
+            files: 1,
+        };
+        assert_eq!(Prompt::read(messages).unwrap(), expected);
+    }
+}

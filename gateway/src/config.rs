@@ -1,0 +1,185 @@
+//! Everything that is set from outside, read once from the environment before a port is bound.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::http::Uri;
+use schemas::money::Nanocredits;
+use schemas::subject::Cell;
+
+use crate::upstream::Connection;
+
+/// The provider where nothing else is said.
+const DEFAULT_UPSTREAM: &str = "https://ai-gateway.vercel.sh/v1";
+/// The simulator takes any key; it is no secret.
+const SIMULATOR_KEY: &str = "simulator";
+
+/// How the gateway is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where clients are heard.
+    pub listen: SocketAddr,
+    /// NATS, where events go and the ledger is asked.
+    pub nats_url: String,
+    /// The cell that this gateway belongs to.
+    pub cell: Cell,
+    /// PostgreSQL, for the read models; without it only `/v1/credits` is missing.
+    pub database_url: Option<String>,
+    /// Who answers live traffic; absent where no key was given and no simulator is there to stand in.
+    pub live: Option<Connection>,
+    /// Who answers sandbox traffic.
+    pub simulator: Option<Connection>,
+    /// Lets requests without a key through, as the built-in sandbox account.
+    pub test_secret: Option<String>,
+    /// The most that an output limit which we fill in may cost.
+    pub max_credits_per_request: Nanocredits,
+    /// How long running answers are waited for at a stop.
+    pub drain: Duration,
+    /// How long providers are waited for.
+    pub patience: Patience,
+}
+
+/// How long a provider is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the first byte of an answer. Reasoning models think for minutes before it.
+    pub first_byte: Duration,
+    /// Between two bytes of an answer.
+    pub silence: Duration,
+    /// For the whole answer; shortened to what the ledger allows a request to run.
+    pub total: Duration,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or wrong.
+    pub fn from_env() -> anyhow::Result<Self> {
+        Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let production = variable("LAYERS_ENV").is_some_and(|name| name == "production");
+        let test_secret = variable("LAYERS_TEST_SECRET");
+        if production && test_secret.is_some() {
+            bail!("LAYERS_TEST_SECRET lets requests in without a key: it must not be set with LAYERS_ENV=production");
+        }
+        let simulator = match variable("LAYERS_SIMULATOR_URL") {
+            Some(url) => Some(Connection::new("simulator", &base("LAYERS_SIMULATOR_URL", &url)?, SIMULATOR_KEY)?),
+            None => None,
+        };
+        let seconds = |name: &'static str, default: u64| -> anyhow::Result<Duration> {
+            let Some(text) = variable(name) else { return Ok(Duration::from_secs(default)) };
+            let seconds = text.parse().with_context(|| format!("{name}: '{text}' is no number of seconds"))?;
+            Ok(Duration::from_secs(seconds))
+        };
+        Ok(Self {
+            listen: listen(variable("LAYERS_LISTEN"), variable("LAYERS_PORT"))?,
+            nats_url: variable("NATS_URL").context("NATS_URL is not set: where is NATS?")?,
+            cell: Cell::new(variable("LAYERS_CELL").as_deref().unwrap_or("local")).context("LAYERS_CELL")?,
+            database_url: variable("DATABASE_URL"),
+            live: live(variable("AI_GATEWAY_BASE_URL"), variable("AI_GATEWAY_API_KEY"), production, &simulator)?,
+            simulator,
+            test_secret,
+            max_credits_per_request: match variable("LAYERS_MAX_CREDITS_PER_REQUEST") {
+                Some(text) => match text.parse() {
+                    Ok(amount) if amount > Nanocredits::ZERO => amount,
+                    _ => bail!("LAYERS_MAX_CREDITS_PER_REQUEST: '{text}' is no amount of credits"),
+                },
+                None => Nanocredits::from_credits(100)?,
+            },
+            drain: seconds("LAYERS_DRAIN_SECONDS", 30)?,
+            patience: Patience {
+                connect: seconds("LAYERS_UPSTREAM_CONNECT_SECONDS", 10)?,
+                first_byte: seconds("LAYERS_UPSTREAM_FIRST_BYTE_SECONDS", 300)?,
+                silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
+                total: seconds("LAYERS_UPSTREAM_TOTAL_SECONDS", 780)?,
+            },
+        })
+    }
+}
+
+fn listen(address: Option<String>, port: Option<String>) -> anyhow::Result<SocketAddr> {
+    match (address, port) {
+        (Some(address), _) => address.parse().with_context(|| format!("LAYERS_LISTEN: '{address}' is no address:port")),
+        (None, Some(port)) => {
+            let port: u16 = port.parse().with_context(|| format!("LAYERS_PORT: '{port}' is no port"))?;
+            Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+        }
+        (None, None) => Ok(SocketAddr::from(([127, 0, 0, 1], 8080))),
+    }
+}
+
+/// Live traffic goes to the provider if there is a key or an address for it. Without either, the simulator stands in,
+/// so that a machine without a key can try everything; in production that would sell made-up answers, so it is refused.
+fn live(
+    url: Option<String>,
+    key: Option<String>,
+    production: bool,
+    simulator: &Option<Connection>,
+) -> anyhow::Result<Option<Connection>> {
+    match (url, key) {
+        (None, None) if production => bail!("AI_GATEWAY_API_KEY is not set"),
+        (None, None) => Ok(simulator.clone()),
+        (url, key) => {
+            let base = base("AI_GATEWAY_BASE_URL", url.as_deref().unwrap_or(DEFAULT_UPSTREAM))?;
+            Ok(Some(Connection::new("ai-gateway", &base, key.as_deref().unwrap_or("none"))?))
+        }
+    }
+}
+
+fn base(name: &str, text: &str) -> anyhow::Result<Uri> {
+    let uri: Uri = text.trim_end_matches('/').parse().with_context(|| format!("{name}: '{text}' is no URL"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") if uri.query().is_none() => Ok(uri),
+        _ => bail!("{name}: '{text}' is no http or https URL without a query"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        Config::read(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (variables, name) in [
+            (&[][..], "NATS_URL"),
+            (&[("NATS_URL", "n"), ("LAYERS_LISTEN", "here")], "LAYERS_LISTEN"),
+            (&[("NATS_URL", "n"), ("LAYERS_PORT", "99999")], "LAYERS_PORT"),
+            (&[("NATS_URL", "n"), ("LAYERS_CELL", "a.b")], "LAYERS_CELL"),
+            (&[("NATS_URL", "n"), ("AI_GATEWAY_BASE_URL", "ftp://x")], "AI_GATEWAY_BASE_URL"),
+            (&[("NATS_URL", "n"), ("LAYERS_MAX_CREDITS_PER_REQUEST", "-1")], "LAYERS_MAX_CREDITS_PER_REQUEST"),
+            (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
+        ] {
+            let error = read(variables).unwrap_err();
+            assert!(format!("{error:#}").contains(name), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_test_secret_and_production_exclude_each_other() {
+        let error = read(&[("NATS_URL", "n"), ("LAYERS_ENV", "production"), ("LAYERS_TEST_SECRET", "s")]).unwrap_err();
+        assert!(error.to_string().starts_with("LAYERS_TEST_SECRET"), "{error}");
+        assert!(read(&[("NATS_URL", "n"), ("LAYERS_TEST_SECRET", "s")]).is_ok());
+    }
+
+    #[test]
+    fn without_a_key_the_simulator_stands_in() {
+        let config = read(&[("NATS_URL", "n"), ("LAYERS_SIMULATOR_URL", "http://127.0.0.1:9/v1")]).unwrap();
+        assert_eq!(config.live.unwrap().name(), "simulator");
+        let config = read(&[("NATS_URL", "n"), ("AI_GATEWAY_API_KEY", "vck_x")]).unwrap();
+        assert_eq!(config.live.unwrap().name(), "ai-gateway");
+        assert!(config.simulator.is_none());
+    }
+}

@@ -1,0 +1,100 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemas::money::Nanocredits;
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, Patience};
+use crate::credits::Balances;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::till::{Caller, Till};
+use crate::upstream::{Client, Connection};
+
+/// What every route needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Edge(Arc<Inner>);
+
+struct Inner {
+    till: Till,
+    client: Client,
+    live: Option<Connection>,
+    simulator: Option<Connection>,
+    test_secret: Option<[u8; 32]>,
+    max_credits_per_request: Nanocredits,
+    patience: Patience,
+    balances: Option<Balances>,
+    metrics: Metrics,
+}
+
+impl Edge {
+    /// An edge in front of a till.
+    ///
+    /// # Errors
+    /// When the database's address makes no sense; it is not connected to yet.
+    pub fn new(config: &Config, till: Till) -> anyhow::Result<Self> {
+        let balances = config.database_url.as_deref().map(Balances::open).transpose()?;
+        Ok(Self(Arc::new(Inner {
+            till,
+            client: Client::new(config.patience),
+            live: config.live.clone(),
+            simulator: config.simulator.clone(),
+            test_secret: config.test_secret.as_deref().map(digest),
+            max_credits_per_request: config.max_credits_per_request,
+            patience: config.patience,
+            balances,
+            metrics: Metrics::default(),
+        })))
+    }
+
+    /// The money side.
+    pub fn till(&self) -> &Till {
+        &self.0.till
+    }
+
+    /// The way to providers.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The read model of credits, if there is a database.
+    pub fn balances(&self) -> Option<&Balances> {
+        self.0.balances.as_ref()
+    }
+
+    /// The most that a filled-in output limit may cost.
+    pub fn max_credits_per_request(&self) -> Nanocredits {
+        self.0.max_credits_per_request
+    }
+
+    /// Who answers this caller. Sandbox traffic never reaches a provider that costs money.
+    ///
+    /// # Errors
+    /// When nobody is set up for it.
+    pub fn connection(&self, caller: &Caller) -> Result<&Connection, Error> {
+        let connection = if caller.livemode { &self.0.live } else { &self.0.simulator };
+        connection.as_ref().ok_or(Error::NoProvider { livemode: caller.livemode })
+    }
+
+    /// The longest that an answer may take: well below what the ledger allows a request to run, so that there is time left
+    /// to settle it.
+    pub fn longest_answer(&self) -> Duration {
+        self.0.patience.total.min(self.0.till.request_limit().mul_f32(0.9))
+    }
+
+    /// Whether this is the secret of the test mode; never, where there is none. Takes the same time for every text.
+    pub fn is_test_secret(&self, text: &[u8]) -> bool {
+        let Some(secret) = self.0.test_secret else { return false };
+        let differing = secret.iter().zip(Sha256::digest(text)).fold(0, |differing, (a, b)| differing | (a ^ b));
+        differing == 0
+    }
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}

@@ -1,0 +1,102 @@
+//! Who asks, and how often they may: the layer before every route that is not open.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::edge::Edge;
+use crate::error::Error;
+use crate::routes::OPEN;
+use crate::till::{Admission, Caller};
+
+const TEST_MODE: HeaderName = HeaderName::from_static("x-layers-test-mode");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+
+/// Lets callers in whose key is good and whose limit is not reached, and tells them about it.
+pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    if OPEN.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let caller = match authenticate(&edge, request.headers()).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let admission = edge.till().admit(&caller);
+    let mut response = match admission.refused {
+        Some(retry_after) => Error::RateLimited { limit: admission.limit, retry_after }.into_response(),
+        None => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+    };
+    tell(&admission, response.headers_mut());
+    response
+}
+
+async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(authorization) = given.next() else { return without_key(edge, headers).await };
+    let secret = authorization.to_str().ok().and_then(bearer);
+    let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { return Err(Error::NoKey) };
+    // Which of two keys pays is not for us to choose.
+    if given.next().is_some() {
+        return Err(Error::BadKey { shown: "***".into() });
+    }
+    edge.till().authenticate(secret).await.map_err(|error| Error::of_key(secret, &error))
+}
+
+async fn without_key(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {
+    let Some(secret) = headers.get(TEST_MODE) else { return Err(Error::NoKey) };
+    if !edge.is_test_secret(secret.as_bytes()) {
+        return Err(Error::NoKey);
+    }
+    edge.till().test_mode_caller().await.map_err(|error| Error::of_key("", &error))
+}
+
+/// The token of `Bearer <token>`; the scheme's case is free (RFC 9110).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn tell(admission: &Admission, headers: &mut HeaderMap) {
+    headers.insert(LIMIT, HeaderValue::from(admission.limit));
+    headers.insert(REMAINING, HeaderValue::from(admission.remaining));
+    if let Ok(reset) = HeaderValue::from_str(&span(admission.reset)) {
+        headers.insert(RESET, reset);
+    }
+}
+
+/// A time as OpenAI writes it: `12ms`, `1s`, `6m0s`.
+fn span(time: Duration) -> String {
+    let (seconds, milliseconds) = (time.as_secs(), time.subsec_millis());
+    match (seconds / 60, seconds % 60) {
+        (0, 0) => format!("{milliseconds}ms"),
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemes_case_is_free() {
+        assert_eq!(bearer("Bearer lyr_x"), Some("lyr_x"));
+        assert_eq!(bearer("bearer  lyr_x "), Some("lyr_x"));
+        assert_eq!(bearer("Basic eA=="), None);
+        assert_eq!(bearer("lyr_x"), None);
+    }
+
+    #[test]
+    fn times_are_written_as_openai_writes_them() {
+        let written = [12, 1_000, 59_999, 360_000].map(|ms| span(Duration::from_millis(ms)));
+        assert_eq!(written, ["12ms", "1s", "59s", "6m0s"]);
+    }
+}

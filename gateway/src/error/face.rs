@@ -1,0 +1,382 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Error;
+use crate::upstream::Failure;
+
+/// SDKs believe a wait of up to a minute; beyond it some give up and some wait for ever.
+const LONGEST_RETRY: u64 = 60;
+/// Tells OpenAI's SDKs whether another try makes sense, whatever the status says.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+const INVALID_REQUEST: &str = "invalid_request_error";
+const UPSTREAM: &str = "upstream_error";
+const UNAVAILABLE: &str = "service_unavailable_error";
+
+/// How an error looks to a client.
+#[derive(Clone, Debug)]
+pub struct Face {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// `error.type`.
+    pub kind: &'static str,
+    /// `error.code`.
+    pub code: Option<Cow<'static, str>>,
+    /// `error.param`.
+    pub param: Option<String>,
+    /// `error.message`.
+    pub message: String,
+    /// Seconds until a retry makes sense.
+    pub retry_after: Option<u64>,
+    /// A retry makes no sense, or would cost again.
+    pub never_retry: bool,
+    /// More members of `error`, beside OpenAI's four.
+    pub details: Details,
+}
+
+/// What a 402 says in numbers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits_needed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits_available: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits_held: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affordable_max_tokens: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Members<'a>,
+}
+
+#[derive(Serialize)]
+struct Members<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+    #[serde(flatten)]
+    details: &'a Details,
+}
+
+impl Face {
+    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            code: code.map(Cow::Borrowed),
+            param: None,
+            message: message.into(),
+            retry_after: None,
+            never_retry: false,
+            details: Details::default(),
+        }
+    }
+
+    fn invalid(status: StatusCode, code: Option<&'static str>, message: impl Into<String>) -> Self {
+        Self::new(status, INVALID_REQUEST, code, message)
+    }
+
+    fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(seconds.clamp(1, LONGEST_RETRY));
+        self
+    }
+
+    fn never_retry(mut self) -> Self {
+        self.never_retry = true;
+        self
+    }
+
+    /// OpenAI's body: `{"error":{"message","type","param","code"}}`.
+    pub fn body(&self) -> String {
+        let error = Members {
+            message: &self.message,
+            r#type: self.kind,
+            param: self.param.as_deref(),
+            code: self.code.as_deref(),
+            details: &self.details,
+        };
+        serde_json::to_string(&Envelope { error }).unwrap_or_default()
+    }
+}
+
+impl Error {
+    /// How this looks to a client.
+    pub fn face(&self) -> Face {
+        match self {
+            Self::NoKey => Face::invalid(
+                StatusCode::UNAUTHORIZED,
+                None,
+                "You didn't provide an API key. You need to provide your API key in an Authorization header using \
+                 Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+            ),
+            Self::BadKey { shown } => bad_key(format!("Incorrect API key provided: {shown}.")),
+            Self::RevokedKey => bad_key("This API key has been revoked."),
+            Self::ExpiredKey => bad_key("This API key has expired."),
+            Self::CannotAuthenticate => {
+                unavailable("authentication_unavailable", "API keys cannot be checked right now. Please try again.")
+                    .after(Duration::from_secs(1))
+            }
+            Self::RateLimited { limit, retry_after } => {
+                let message = format!(
+                    "Rate limit reached on requests per min (RPM): Limit {limit}. Please try again in {}s.",
+                    retry_after.as_secs() + 1
+                );
+                let code = Some("rate_limit_exceeded");
+                Face::new(StatusCode::TOO_MANY_REQUESTS, "requests", code, message).after(*retry_after)
+            }
+            Self::UnknownRoute { asked } => {
+                Face::invalid(StatusCode::NOT_FOUND, Some("unknown_url"), format!("Invalid URL ({asked})"))
+            }
+            Self::WrongMethod { asked } => Face::invalid(
+                StatusCode::METHOD_NOT_ALLOWED,
+                None,
+                format!("Not allowed to {asked}. (HINT: Perhaps you meant to use a different HTTP method?)"),
+            ),
+            Self::TooLarge => Face::invalid(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Some("request_too_large"),
+                format!("The request body is larger than {} bytes.", crate::chat::BODY_LIMIT),
+            ),
+            Self::BodyTimeout => Face::invalid(
+                StatusCode::REQUEST_TIMEOUT,
+                Some("request_timeout"),
+                "The request body did not arrive in time.",
+            ),
+            Self::BodyUnreadable => Face::invalid(
+                StatusCode::BAD_REQUEST,
+                Some("unreadable_body"),
+                "The request body could not be read. Send it whole, and without a Content-Encoding.",
+            ),
+            Self::Invalid(invalid) => {
+                let mut face = Face::invalid(StatusCode::BAD_REQUEST, invalid.code, invalid.message.clone());
+                face.param.clone_from(&invalid.param);
+                face
+            }
+            Self::ModelNotFound { message } => {
+                Face::invalid(StatusCode::NOT_FOUND, Some("model_not_found"), message.clone())
+            }
+            Self::InsufficientCredits { .. } | Self::CreditsHeld { .. } => self.payment_face(),
+            Self::CannotAuthorize { why, retry_after } => {
+                unavailable("authorization_unavailable", format!("Requests cannot be authorized right now: {why}."))
+                    .after(*retry_after)
+            }
+            Self::NoProvider { livemode } => {
+                let which = if *livemode { "live" } else { "sandbox" };
+                let message = format!("No provider is set up for {which} requests on this gateway.");
+                unavailable("provider_not_configured", message).never_retry()
+            }
+            Self::Upstream(failure) => upstream(failure),
+            Self::UpstreamCharged(failure) => upstream(failure).never_retry(),
+            Self::SettlementUnconfirmed => unavailable(
+                "settlement_unconfirmed",
+                "The answer is ready, but its charge could not be confirmed in time. It will be settled; a retry would \
+                 be charged as well.",
+            )
+            .never_retry(),
+            Self::CannotRead => {
+                unavailable("read_model_unavailable", "This cannot be read right now. Please try again.")
+                    .after(Duration::from_secs(1))
+            }
+            Self::NotYetProjected => {
+                unavailable("not_yet_available", "This account was opened a moment ago. Please try again.")
+                    .after(Duration::from_secs(1))
+            }
+            Self::Internal => Face::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                None,
+                "The server had an error while processing your request. Nothing was charged for it.",
+            ),
+        }
+    }
+
+    fn payment_face(&self) -> Face {
+        const KIND: &str = "insufficient_funds";
+        match self {
+            Self::InsufficientCredits { needed, available, affordable_max_tokens } => {
+                let hint = match affordable_max_tokens {
+                    Some(tokens) => format!("Lower max_tokens to {tokens} or add credits."),
+                    None => "Add credits.".into(),
+                };
+                let message = format!(
+                    "This request can cost up to {needed} credits, but only {available} credits are available. {hint}"
+                );
+                let mut face = Face::new(StatusCode::PAYMENT_REQUIRED, KIND, Some("insufficient_credits"), message);
+                face.details = Details {
+                    credits_needed: Some(needed.to_string()),
+                    credits_available: Some(available.to_string()),
+                    credits_held: None,
+                    affordable_max_tokens: *affordable_max_tokens,
+                };
+                face.never_retry()
+            }
+            Self::CreditsHeld { needed, available, held } => {
+                let message = format!(
+                    "This request can cost up to {needed} credits, but only {available} credits are available while {held} \
+                     are set aside for requests that are running. Try again when they have ended."
+                );
+                let mut face = Face::new(StatusCode::PAYMENT_REQUIRED, KIND, Some("credits_held"), message);
+                face.details = Details {
+                    credits_needed: Some(needed.to_string()),
+                    credits_available: Some(available.to_string()),
+                    credits_held: Some(held.to_string()),
+                    affordable_max_tokens: None,
+                };
+                face.after(Duration::from_secs(1))
+            }
+            _ => Self::Internal.face(),
+        }
+    }
+
+    /// The label under which it is counted: few values, stable.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::NoKey | Self::BadKey { .. } | Self::RevokedKey | Self::ExpiredKey => "not_authenticated",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::InsufficientCredits { .. } => "insufficient_credits",
+            Self::CreditsHeld { .. } => "credits_held",
+            Self::CannotAuthenticate | Self::CannotAuthorize { .. } | Self::NoProvider { .. } => "unavailable",
+            Self::Upstream(Failure::Refused { .. }) => "invalid",
+            Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
+            Self::SettlementUnconfirmed => "settlement_unconfirmed",
+            Self::CannotRead | Self::NotYetProjected => "cannot_read",
+            Self::Internal => "internal",
+            Self::UnknownRoute { .. }
+            | Self::WrongMethod { .. }
+            | Self::TooLarge
+            | Self::BodyTimeout
+            | Self::BodyUnreadable
+            | Self::Invalid(_)
+            | Self::ModelNotFound { .. } => "invalid",
+        }
+    }
+}
+
+fn bad_key(message: impl Into<String>) -> Face {
+    Face::invalid(StatusCode::UNAUTHORIZED, Some("invalid_api_key"), message)
+}
+
+fn unavailable(code: &'static str, message: impl Into<String>) -> Face {
+    Face::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, Some(code), message)
+}
+
+fn upstream(failure: &Failure) -> Face {
+    let face = |status, code, message: &str| Face::new(status, UPSTREAM, Some(code), message);
+    match failure {
+        Failure::Timeout => {
+            face(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The model's provider did not answer in time.")
+        }
+        Failure::Unreachable => {
+            face(StatusCode::BAD_GATEWAY, "upstream_unavailable", "The model's provider could not be reached.")
+        }
+        Failure::Busy { retry_after } => face(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_unavailable",
+            "The model's provider is busy. Please try again.",
+        )
+        .after(Duration::from_secs(*retry_after)),
+        Failure::Refused { message, code, param } => {
+            let mut face = Face::invalid(StatusCode::BAD_REQUEST, None, message.clone());
+            face.code = code.clone().map(Cow::Owned);
+            face.param.clone_from(param);
+            face
+        }
+        Failure::Said { message: Some(message) } => face(
+            StatusCode::BAD_GATEWAY,
+            "upstream_error",
+            &format!("The model's provider reported an error: {message}"),
+        ),
+        Failure::Cut => face(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider broke off its answer."),
+        Failure::Malformed | Failure::TooLarge => face(
+            StatusCode::BAD_GATEWAY,
+            "upstream_error",
+            "The model's provider sent an answer that could not be read.",
+        ),
+        Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
+            face(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider failed.")
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let face = self.face();
+        let mut response = Response::new(Body::from(face.body()));
+        *response.status_mut() = face.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = face.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if face.never_retry {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        // For the outermost layer, which counts outcomes.
+        response.extensions_mut().insert(Outcome(self.label()));
+        response
+    }
+}
+
+/// How a request ended, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome(pub &'static str);
+
+#[cfg(test)]
+mod tests {
+    use schemas::money::Nanocredits;
+
+    use super::*;
+
+    fn credits(text: &str) -> Nanocredits {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn all_four_members_are_always_there() {
+        let body: serde_json::Value = serde_json::from_str(&Error::NoKey.face().body()).unwrap();
+        let error = body["error"].as_object().unwrap();
+        assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "message", "param", "type"]);
+        assert!(error["code"].is_null() && error["param"].is_null());
+    }
+
+    #[test]
+    fn a_402_says_what_the_credits_pay_for() {
+        let error = Error::InsufficientCredits {
+            needed: credits("3.9"),
+            available: credits("2.56"),
+            affordable_max_tokens: Some(440),
+        };
+        let face = error.face();
+        assert!(face.never_retry && face.retry_after.is_none());
+        let body: serde_json::Value = serde_json::from_str(&face.body()).unwrap();
+        assert_eq!(body["error"]["credits_available"], "2.56");
+        assert_eq!(body["error"]["affordable_max_tokens"], 440);
+        for part in ["3.9", "2.56", "440"] {
+            assert!(face.message.contains(part), "{}", face.message);
+        }
+    }
+
+    #[test]
+    fn what_cost_money_is_never_tried_again() {
+        assert!(Error::UpstreamCharged(Failure::Cut).face().never_retry);
+        assert!(Error::SettlementUnconfirmed.face().never_retry);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_sdks_believe() {
+        let error = Error::RateLimited { limit: 10, retry_after: Duration::from_secs(3_000) };
+        assert_eq!(error.face().retry_after, Some(60));
+        let error = Error::RateLimited { limit: 10, retry_after: Duration::from_millis(1) };
+        assert_eq!(error.face().retry_after, Some(1));
+    }
+}

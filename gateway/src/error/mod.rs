@@ -1,0 +1,184 @@
+//! Everything that can go wrong for a client, by name. [`Error::face`] says how each one looks: OpenAI's body, a status,
+//! headers that tell SDKs whether to try again, and the label of a metric.
+
+mod face;
+
+use std::time::Duration;
+
+pub use face::{Face, Outcome};
+use schemas::money::Nanocredits;
+
+use crate::till::{NotAuthenticated, Refused};
+use crate::upstream::Failure;
+
+/// What a request was refused for, or failed of.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// No key, and no test mode.
+    NoKey,
+    /// A key that is none, or not one of ours.
+    BadKey {
+        /// Its first characters, as far as they may be shown.
+        shown: String,
+    },
+    /// A key that was revoked.
+    RevokedKey,
+    /// A key whose time is over.
+    ExpiredKey,
+    /// Keys cannot be looked up now.
+    CannotAuthenticate,
+    /// Too many requests for the account's tier.
+    RateLimited {
+        /// Requests a minute.
+        limit: u32,
+        /// Until the next one is let through.
+        retry_after: Duration,
+    },
+    /// No such route.
+    UnknownRoute {
+        /// What was asked.
+        asked: String,
+    },
+    /// The route is there, the method is not.
+    WrongMethod {
+        /// What was asked.
+        asked: String,
+    },
+    /// The body is too large.
+    TooLarge,
+    /// The body did not come in time.
+    BodyTimeout,
+    /// The body broke off, or came in an encoding that is not taken.
+    BodyUnreadable,
+    /// A body that is not what the route takes.
+    Invalid(Invalid),
+    /// No such model, or one that is no longer sold.
+    ModelNotFound {
+        /// The whole sentence.
+        message: String,
+    },
+    /// The account cannot pay for it.
+    InsufficientCredits {
+        /// What the request can cost at most.
+        needed: Nanocredits,
+        /// What can be spent.
+        available: Nanocredits,
+        /// The output limit that what is available pays for; absent where not even the input is paid for.
+        affordable_max_tokens: Option<u64>,
+    },
+    /// The account could pay, were its credits not set aside for requests that are running.
+    CreditsHeld {
+        /// What the request can cost at most.
+        needed: Nanocredits,
+        /// What can be spent now.
+        available: Nanocredits,
+        /// What is set aside.
+        held: Nanocredits,
+    },
+    /// Nothing can be authorized now.
+    CannotAuthorize {
+        /// What is missing.
+        why: &'static str,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// No provider is set up for this traffic.
+    NoProvider {
+        /// Live, or sandbox.
+        livemode: bool,
+    },
+    /// The provider failed; nothing was charged.
+    Upstream(Failure),
+    /// The provider failed after it had delivered something, which was charged.
+    UpstreamCharged(Failure),
+    /// The answer is there, its charge is not yet confirmed.
+    SettlementUnconfirmed,
+    /// The read models cannot be read.
+    CannotRead,
+    /// The read models have no row for the account yet.
+    NotYetProjected,
+    /// A defect of ours; nothing was charged.
+    Internal,
+}
+
+/// A body that is not what the route takes, in OpenAI's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// `invalid_type`, `missing_required_parameter` …; absent where OpenAI has none.
+    pub code: Option<&'static str>,
+    /// The field: `messages[0].role`.
+    pub param: Option<String>,
+    /// For people.
+    pub message: String,
+}
+
+impl Invalid {
+    /// With a code, about a field.
+    pub fn new(code: &'static str, param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: Some(code), param: Some(param.into()), message: message.into() }
+    }
+
+    /// Not the JSON of a request at all.
+    pub fn unparseable() -> Self {
+        let message = "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your \
+                       HTTP library correctly. The API expects a JSON payload, but what was sent was not valid JSON.)";
+        Self { code: None, param: None, message: message.into() }
+    }
+
+    /// A field that is not there.
+    pub fn missing(param: impl Into<String>) -> Self {
+        let param = param.into();
+        let message = format!("Missing required parameter: '{param}'.");
+        Self::new("missing_required_parameter", param, message)
+    }
+
+    /// A field of another type.
+    pub fn wrong_type(param: impl Into<String>, expected: &str, got: &str) -> Self {
+        let param = param.into();
+        let message = format!("Invalid type for '{param}': expected {expected}, but got {got} instead.");
+        Self::new("invalid_type", param, message)
+    }
+
+    /// A field that is fine with others, not here: it could change the price or the model behind the hold's back.
+    pub fn unsupported(param: impl Into<String>, why: &str) -> Self {
+        let param = param.into();
+        let message = format!("Unsupported parameter: '{param}' is not supported here. {why}");
+        Self::new("unsupported_parameter", param, message)
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl Error {
+    /// A key that was not accepted, and why.
+    pub fn of_key(secret: &str, error: &NotAuthenticated) -> Self {
+        match error {
+            NotAuthenticated::Malformed | NotAuthenticated::Unknown => Self::BadKey { shown: masked(secret) },
+            NotAuthenticated::Revoked => Self::RevokedKey,
+            NotAuthenticated::Expired => Self::ExpiredKey,
+            NotAuthenticated::Unavailable => Self::CannotAuthenticate,
+        }
+    }
+
+    /// A hold that was refused. `affordable` tells the output limit that an amount pays for.
+    pub fn of_refusal(refused: Refused, affordable: impl FnOnce(Nanocredits) -> Option<u64>) -> Self {
+        match refused {
+            Refused::InsufficientCredits { needed, available, .. } => {
+                Self::InsufficientCredits { needed, available, affordable_max_tokens: affordable(available) }
+            }
+            Refused::CreditsHeld { needed, available, held } => Self::CreditsHeld { needed, available, held },
+            Refused::Unavailable { why, retry_after } => Self::CannotAuthorize { why, retry_after },
+        }
+    }
+}
+
+/// Enough of a key to recognise it, too little to use it.
+fn masked(secret: &str) -> String {
+    const SHOWN: usize = 12;
+    let printable = secret.bytes().all(|byte| byte.is_ascii_graphic());
+    if !printable || secret.len() < 2 * SHOWN { "***".into() } else { format!("{}***", &secret[..SHOWN]) }
+}

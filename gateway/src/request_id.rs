@@ -1,0 +1,41 @@
+//! Every response has an `x-request-id`; the same id stands in the events and goes to the provider.
+
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use schemas::ids::RequestId;
+use uuid::Uuid;
+
+use crate::edge::Edge;
+use crate::error::Outcome;
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// One request at the door.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Its id, made here: a client's own would not be unique.
+    pub id: RequestId,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// The outermost layer: gives the request its id, and counts how it ended.
+pub async fn assign(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let arrival = Arrival { id: RequestId(Uuid::now_v7()), at: Instant::now() };
+    request.extensions_mut().insert(arrival);
+    let mut response = next.run(request).await;
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    if let Ok(id) = HeaderValue::from_str(arrival.id.0.as_hyphenated().encode_lower(&mut text)) {
+        response.headers_mut().insert(HEADER, id);
+    }
+    let outcome = response.extensions().get::<Outcome>().map_or("ok", |outcome| outcome.0);
+    if response.status().is_server_error() {
+        tracing::warn!(request.id = %arrival.id, status = response.status().as_u16(), outcome, "request.failed");
+    }
+    edge.metrics().answered(outcome, arrival.at.elapsed());
+    response
+}

@@ -1,0 +1,10 @@
+//! Toward the provider: who is asked, and how a call goes.
+
+mod client;
+mod connection;
+mod failure;
+
+pub use client::{Answering, Client};
+pub use connection::Connection;
+pub(crate) use failure::said;
+pub use failure::{Failure, refused};
