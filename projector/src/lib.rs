@@ -1,1 +1,29 @@
-//! To be written.
+//! Events → rows. The projector follows the ledger's log and keeps the read models: balances, usage, keys.
+//!
+//! | part | does | knows |
+//! |---|---|---|
+//! | `fold` | decides what a batch of events changes | no clock, no I/O |
+//! | `write`, `apply` | writes that in one transaction with the checkpoint | SQL |
+//! | `follow` | one batch after the other, woken by the ledger | connections, time |
+//! | `rebuild` | the same beside the live rows, then swaps | both versions |
+
+/// One batch in one transaction, with its checkpoint.
+pub mod apply;
+/// How the programs reach the database.
+pub mod database;
+/// What a batch of events changes. Pure.
+pub mod fold;
+/// The follower: keeps the live version up to date.
+pub mod follow;
+/// How far behind the read models are.
+pub mod lag;
+/// The log, as it is read.
+pub mod log;
+/// Names and addresses of people, beside the read models.
+pub mod profile;
+/// A new version beside the live one, and the swap.
+pub mod rebuild;
+/// Health and metrics over HTTP.
+pub mod serve;
+/// Each table's rows, a batch at a time.
+mod write;

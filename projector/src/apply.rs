@@ -1,0 +1,267 @@
+//! One batch of events in one transaction:
+//!
+//! | phase | what | locked |
+//! |---|---|---|
+//! | claim | the checkpoint is where we left it, and the version is still live (or not yet) | the checkpoint's row |
+//! | load | what is known of the requests in the batch | |
+//! | fold | what changes; pure | |
+//! | write | one statement a table | the rows |
+//! | move | the checkpoint, on condition of where it was | |
+
+use chrono::{DateTime, Utc};
+use schemas::event::{DecodeError, Event};
+use sqlx::{Connection, PgConnection, PgTransaction};
+use uuid::Uuid;
+
+use crate::fold::{Batch, Changes, Memory, Poison};
+use crate::log::{Logged, ReadError};
+use crate::{fold, write};
+
+/// The projection that this program keeps.
+pub const PROJECTION: &str = "read_models";
+
+/// A version that is written to, and where its writer left it.
+#[derive(Debug)]
+pub struct Version {
+    /// Its number.
+    pub version: i32,
+    /// Whether queries see it.
+    pub live: bool,
+    /// The last event whose rows are there.
+    pub position: i64,
+    memory: Memory,
+}
+
+/// What to do with an event that cannot be projected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPoison {
+    /// Live: pass over it, and say so.
+    Quarantine,
+    /// In a rebuild: stop.
+    Stop,
+}
+
+/// What a batch did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Events read.
+    pub events: usize,
+    /// Of those, passed over.
+    pub quarantined: usize,
+}
+
+/// Why a batch was not applied. Nothing of it was then written.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Another program moved the checkpoint, or another version went live. Start from there.
+    #[error("the checkpoint is not where it was left")]
+    Moved,
+    /// A rebuild met an event that it cannot project.
+    #[error("the event at position {position} cannot be projected: {poison}")]
+    Poison {
+        /// Where it lies.
+        position: i64,
+        /// Why.
+        poison: Poison,
+    },
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A row that an event needs is not there: an earlier event was passed over, or tables were changed by hand.
+    #[error("{table}: {expected} rows were to change, {found} are there")]
+    MissingRows {
+        /// Which table.
+        table: &'static str,
+        /// Rows that were to change.
+        expected: usize,
+        /// Rows that are there.
+        found: u64,
+    },
+    /// The database's word.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl ApplyError {
+    /// Whether an event of the batch is the cause, so that the same batch would fail for ever.
+    pub fn is_an_events_fault(&self) -> bool {
+        match self {
+            Self::Poison { .. } | Self::MissingRows { .. } => true,
+            // Classes 22 and 23: data exceptions and broken constraints.
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Version {
+    /// The live version, where it is now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn live(connection: &mut PgConnection) -> Result<Option<Self>, sqlx::Error> {
+        let row =
+            sqlx::query!("select version, position from projector.projection where name = $1 and live", PROJECTION)
+                .fetch_optional(&mut *connection)
+                .await?;
+        match row {
+            Some(row) => Self::load(connection, row.version, true, row.position).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A version with its memory.
+    pub(crate) async fn load(
+        connection: &mut PgConnection,
+        version: i32,
+        live: bool,
+        position: i64,
+    ) -> Result<Self, sqlx::Error> {
+        let memory = write::load_memory(connection, version).await?;
+        Ok(Self { version, live, position, memory })
+    }
+
+    /// Applies the events that follow its position, in a transaction of their own.
+    ///
+    /// # Errors
+    /// Nothing was written then, and this version must be loaded again.
+    pub async fn apply(
+        &mut self,
+        connection: &mut PgConnection,
+        events: &[Logged],
+        on_poison: OnPoison,
+    ) -> Result<Done, ApplyError> {
+        let mut transaction = connection.begin().await?;
+        let done = self.apply_in(&mut transaction, events, on_poison).await?;
+        transaction.commit().await?;
+        Ok(done)
+    }
+
+    /// The same within a transaction.
+    pub(crate) async fn apply_in(
+        &mut self,
+        transaction: &mut PgTransaction<'_>,
+        events: &[Logged],
+        on_poison: OnPoison,
+    ) -> Result<Done, ApplyError> {
+        let Some(last) = events.last() else {
+            return Ok(Done { events: 0, quarantined: 0 });
+        };
+        self.claim(transaction).await?;
+        let decoded: Vec<_> = events.iter().map(|logged| Event::decode(&logged.event)).collect();
+        let known = write::load_requests(transaction, self.version, &requests_in(&decoded)).await?;
+        let (changes, mut poisoned) = fold(&mut self.memory, known, events, decoded)?;
+        if on_poison == OnPoison::Stop && !poisoned.is_empty() {
+            let (position, poison) = poisoned.swap_remove(0);
+            return Err(ApplyError::Poison { position, poison });
+        }
+        write::write(transaction, self.version, &changes).await?;
+        for (position, poison) in &poisoned {
+            self.quarantine(transaction, *position, poison).await?;
+        }
+        self.advance(transaction, last).await?;
+        Ok(Done { events: events.len(), quarantined: poisoned.len() })
+    }
+
+    /// Passes over one event whose rows the database refuses.
+    ///
+    /// # Errors
+    /// Nothing was written then.
+    pub async fn pass_over(
+        &mut self,
+        connection: &mut PgConnection,
+        event: &Logged,
+        poison: &Poison,
+    ) -> Result<(), ApplyError> {
+        let mut transaction = connection.begin().await?;
+        self.claim(&mut transaction).await?;
+        self.quarantine(&mut transaction, event.position, poison).await?;
+        self.advance(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn claim(&self, transaction: &mut PgTransaction<'_>) -> Result<(), ApplyError> {
+        let row = sqlx::query!(
+            "select position, live from projector.projection where name = $1 and version = $2 for update",
+            PROJECTION,
+            self.version
+        )
+        .fetch_optional(&mut **transaction)
+        .await?;
+        match row {
+            Some(row) if row.position == self.position && row.live == self.live => Ok(()),
+            _ => Err(ApplyError::Moved),
+        }
+    }
+
+    async fn quarantine(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        position: i64,
+        poison: &Poison,
+    ) -> Result<(), sqlx::Error> {
+        tracing::error!(position, version = self.version, error = %poison, "an event cannot be projected and is passed over");
+        sqlx::query!(
+            "insert into projector.projection_quarantine (version, position, error) values ($1, $2, $3)",
+            self.version,
+            position,
+            poison.to_string().replace('\0', "\u{fffd}"),
+        )
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// Moves the checkpoint up to what was read.
+    async fn advance(&mut self, transaction: &mut PgTransaction<'_>, last: &Logged) -> Result<(), ApplyError> {
+        let moved = sqlx::query!(
+            "update projector.projection set position = $4, as_of = $5 where name = $1 and version = $2 and position = $3",
+            PROJECTION,
+            self.version,
+            self.position,
+            last.position,
+            last.recorded_at,
+        )
+        .execute(&mut **transaction)
+        .await?
+        .rows_affected();
+        if moved != 1 {
+            return Err(ApplyError::Moved);
+        }
+        self.position = last.position;
+        Ok(())
+    }
+}
+
+type Decoded = Result<Event, DecodeError>;
+
+fn requests_in(events: &[Decoded]) -> Vec<(Uuid, DateTime<Utc>)> {
+    let ids = events.iter().flatten().filter_map(|event| event.header.request_id);
+    let mut wanted: Vec<_> = ids.filter_map(|id| Some((id.0, fold::created_at(id.0)?))).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+fn fold(
+    memory: &mut Memory,
+    known: Vec<fold::Request>,
+    events: &[Logged],
+    decoded: Vec<Decoded>,
+) -> Result<(Changes, Vec<(i64, Poison)>), ApplyError> {
+    let mut batch = Batch::new(memory, known);
+    let mut poisoned = Vec::new();
+    for (logged, event) in events.iter().zip(decoded) {
+        let taken =
+            event.map_err(Poison::from).and_then(|event| batch.take(logged.position, logged.recorded_at, &event));
+        if let Err(poison) = taken {
+            poisoned.push((logged.position, poison));
+        }
+    }
+    let last = events.last().map_or(0, |logged| logged.position);
+    let changes = batch.finish().map_err(|poison| ApplyError::Poison { position: last, poison })?;
+    Ok((changes, poisoned))
+}

@@ -1,0 +1,197 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use schemas::books::Change;
+use schemas::event::{ApiKeyIssued, Event, Header, Payload};
+use schemas::ids::ApiKeyId;
+use schemas::money::Nanocredits;
+use uuid::Uuid;
+
+use super::facts::text;
+use super::{
+    AccountChange, Changes, KeyChange, Memory, NewAccount, NewKey, Poison, Request, Transaction, TransactionKind,
+};
+
+/// A batch in the making: events go in one by one, what they change comes out at the end.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    memory: &'a mut Memory,
+    /// As they were, and as they are now.
+    requests: HashMap<Uuid, (Option<Request>, Request)>,
+    changes: Changes,
+}
+
+/// Where an event lies in the log.
+#[derive(Clone, Copy)]
+struct Place {
+    position: i64,
+    recorded_at: DateTime<Utc>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch, with all that is known already of the requests in it.
+    pub fn new(memory: &'a mut Memory, known: Vec<Request>) -> Self {
+        let requests =
+            known.into_iter().map(|request| (request.request_id, (Some(request.clone()), request))).collect();
+        Self { memory, requests, changes: Changes::default() }
+    }
+
+    /// Takes the next event. On `Err` it has changed nothing.
+    pub fn take(&mut self, position: i64, recorded_at: DateTime<Utc>, event: &Event) -> Result<(), Poison> {
+        let (header, place) = (&event.header, Place { position, recorded_at });
+        match &event.payload {
+            Payload::RequestAuthorized(data) => {
+                self.request(place, event)?;
+                self.key_used(data.api_key_id, header.time);
+            }
+            Payload::UsageRecorded(_)
+            | Payload::CreditsDeducted(_)
+            | Payload::AuthorizationReleased(_)
+            | Payload::AuthorizationExpired(_) => self.request(place, event)?,
+            // What customers see as available includes leases, so a lease moves nothing here.
+            Payload::LeaseGranted(_) | Payload::LeaseReturned(_) => {}
+            Payload::GatewayFenced(data) => {
+                if self.memory.fenced.insert(data.gateway) {
+                    self.changes.fenced.push((data.gateway.0, position));
+                }
+            }
+            Payload::AccountOpened(data) => {
+                let opened = NewAccount {
+                    account_id: account_id(header)?,
+                    tier: data.tier.name(),
+                    livemode: header.livemode,
+                    position,
+                    updated_at: recorded_at,
+                };
+                self.changes.opened.push(opened);
+            }
+            Payload::TierChanged(data) => {
+                let tier = Some(data.tier.name());
+                self.account(place, account_id(header)?, AccountChange { tier, ..AccountChange::default() })?;
+            }
+            Payload::ApiKeyIssued(data) => self.issued(header, data)?,
+            Payload::ApiKeyRevoked(data) => {
+                self.changes.keys.entry(data.api_key_id.0).or_default().revoked = true;
+            }
+            Payload::CreditsAdded(data) => {
+                let about = (data.reference.as_str(), data.by.as_str(), data.why.as_str());
+                self.bought(place, header, TransactionKind::TopUp, (data.amount, Nanocredits::ZERO), about)?;
+            }
+            Payload::CreditsAdjusted(data) => {
+                let about = (data.reference.as_str(), data.by.as_str(), data.why.as_str());
+                self.bought(place, header, TransactionKind::Adjustment, (data.amount, data.loss), about)?;
+            }
+            Payload::PriceBookPublished(data) => {
+                let book = Arc::new(data.book.clone());
+                self.memory.prices.insert(book.version, book.clone());
+                self.changes.prices.push((book, position));
+            }
+        }
+        Ok(())
+    }
+
+    /// All that the batch changes.
+    pub fn finish(self) -> Result<Changes, Poison> {
+        let mut changes = self.changes;
+        for (before, now) in self.requests.into_values() {
+            if before.as_ref() == Some(&now) {
+                continue;
+            }
+            for (request, times) in [(before.as_ref(), -1), (Some(&now), 1)] {
+                if let Some((key, daily)) = request.map(Request::daily).transpose()?.flatten() {
+                    let sum = changes.daily.entry(key).or_default();
+                    *sum = sum.plus(&daily, times)?;
+                }
+            }
+            changes.requests.push(now);
+        }
+        changes.daily.retain(|_, daily| !daily.is_nothing());
+        // One order for all who write: two transactions cannot wait for each other's rows.
+        changes.requests.sort_unstable_by_key(|request| request.request_id);
+        Ok(changes)
+    }
+
+    fn request(&mut self, place: Place, event: &Event) -> Result<(), Poison> {
+        let header = &event.header;
+        let fresh = Request::new(header)?;
+        let before = self.requests.get(&fresh.request_id).map_or(&fresh, |(_, now)| now);
+        let (next, change) = before.after(place.position, header, &event.payload, self.memory)?;
+        let Change { charged, held, lost, .. } = change;
+        if [charged, held, lost].iter().any(|amount| *amount != Nanocredits::ZERO) {
+            self.account(place, next.account_id, AccountChange { charged, held, lost, ..AccountChange::default() })?;
+        }
+        match self.requests.entry(next.request_id) {
+            Entry::Occupied(mut entry) => entry.get_mut().1 = next,
+            Entry::Vacant(entry) => {
+                entry.insert((None, next));
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, place: Place, account_id: Uuid, change: AccountChange) -> Result<(), Poison> {
+        let sum = self.changes.accounts.get(&account_id).cloned().unwrap_or_default();
+        let sum = AccountChange {
+            tier: change.tier.or(sum.tier),
+            bought: sum.bought.plus(change.bought)?,
+            charged: sum.charged.plus(change.charged)?,
+            held: sum.held.plus(change.held)?,
+            lost: sum.lost.plus(change.lost)?,
+            position: place.position,
+            updated_at: place.recorded_at,
+        };
+        self.changes.accounts.insert(account_id, sum);
+        Ok(())
+    }
+
+    fn bought(
+        &mut self,
+        place: Place,
+        header: &Header,
+        kind: TransactionKind,
+        (amount, lost): (Nanocredits, Nanocredits),
+        (reference, made_by, reason): (&str, &str, &str),
+    ) -> Result<(), Poison> {
+        let account_id = account_id(header)?;
+        self.account(place, account_id, AccountChange { bought: amount, lost, ..AccountChange::default() })?;
+        self.changes.transactions.push(Transaction {
+            position: place.position,
+            account_id,
+            request_id: header.request_id.map(|id| id.0),
+            kind,
+            amount,
+            reference: text(reference),
+            made_by: text(made_by),
+            reason: text(reason),
+            livemode: header.livemode,
+            created_at: header.time,
+        });
+        Ok(())
+    }
+
+    fn issued(&mut self, header: &Header, data: &ApiKeyIssued) -> Result<(), Poison> {
+        self.changes.issued.push(NewKey {
+            id: data.api_key_id.0,
+            account_id: account_id(header)?,
+            key_hash: data.key_hash.to_string(),
+            key_prefix: text(&data.key_prefix),
+            name: text(&data.name),
+            expires_at: data.expires_at,
+            created_at: header.time,
+        });
+        Ok(())
+    }
+
+    fn key_used(&mut self, key: Option<ApiKeyId>, time: DateTime<Utc>) {
+        if let Some(key) = key {
+            let change: &mut KeyChange = self.changes.keys.entry(key.0).or_default();
+            change.last_used_at = change.last_used_at.max(Some(time));
+        }
+    }
+}
+
+fn account_id(header: &Header) -> Result<Uuid, Poison> {
+    Ok(header.account_id.ok_or(Poison::Missing("account"))?.0)
+}

@@ -1,0 +1,125 @@
+use chrono::{DateTime, Utc};
+use schemas::books::{Change, Ending, Slots};
+use schemas::event::{Header, Payload};
+use schemas::money::{MoneyError, Nanocredits};
+use uuid::Uuid;
+
+use super::{Daily, DailyKey, Facts, Memory, Poison};
+
+/// All that is known of one request: a row, as soon as it has ended.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Request {
+    pub request_id: Uuid,
+    pub created_at: DateTime<Utc>,
+    pub account_id: Uuid,
+    pub livemode: bool,
+    pub slots: Slots,
+    pub facts: Facts,
+    /// Of the last event that told something about it.
+    pub position: i64,
+}
+
+impl Request {
+    /// One of which nothing is known yet.
+    pub(super) fn new(header: &Header) -> Result<Self, Poison> {
+        let request_id = header.request_id.ok_or(Poison::Missing("request"))?.0;
+        Ok(Self {
+            request_id,
+            created_at: created_at(request_id).ok_or(Poison::NoTimeInId)?,
+            account_id: header.account_id.ok_or(Poison::Missing("account"))?.0,
+            livemode: header.livemode,
+            slots: Slots::default(),
+            facts: Facts::default(),
+            position: 0,
+        })
+    }
+
+    /// The request after one more of its events, and what that moved. An event whose slot is taken tells nothing new.
+    pub(super) fn after(
+        &self,
+        position: i64,
+        header: &Header,
+        payload: &Payload,
+        memory: &Memory,
+    ) -> Result<(Self, Change), Poison> {
+        let mut next = self.clone();
+        let (slots, facts) = (&mut next.slots, &mut next.facts);
+        let is_used = slots.usage.is_some();
+        let change = match payload {
+            Payload::RequestAuthorized(data) => {
+                let change = slots.fill_authorization(data.hold, !memory.fenced.contains(&header.emitter))?;
+                if !is_used {
+                    facts.authorized(data)?;
+                }
+                change
+            }
+            Payload::UsageRecorded(data) => {
+                let rating = memory.rate(data)?;
+                facts.used(data, rating.cost_usd)?;
+                slots.fill_usage(rating.charge)?
+            }
+            Payload::CreditsDeducted(data) => slots.fill_ending(Ending::Deducted(data.amount))?,
+            Payload::AuthorizationReleased(data) => {
+                if !is_used {
+                    facts.released(data, slots.authorization.is_some())?;
+                }
+                slots.fill_ending(Ending::Released)?
+            }
+            Payload::AuthorizationExpired(_) => {
+                if !is_used {
+                    facts.expired();
+                }
+                slots.fill_ending(Ending::Expired)?
+            }
+            _ => Change::default(),
+        };
+        if next.slots == self.slots {
+            return Ok((self.clone(), change));
+        }
+        if next.slots.ending != self.slots.ending {
+            next.facts.finished_at = Some(header.time);
+        }
+        next.position = position;
+        Ok((next, change))
+    }
+
+    /// What it adds to its day, once it has ended.
+    pub(super) fn daily(&self) -> Result<Option<(DailyKey, Daily)>, MoneyError> {
+        if !self.slots.has_ended() {
+            return Ok(None);
+        }
+        let facts = &self.facts;
+        let key = DailyKey {
+            account_id: self.account_id,
+            day: self.created_at.date_naive(),
+            model_id: facts.model_id.clone().unwrap_or_default(),
+            provider: facts.provider.clone().unwrap_or_default(),
+        };
+        let status = facts.status.as_deref();
+        let daily = Daily {
+            livemode: self.livemode,
+            requests: 1,
+            failed: (status == Some("error")).into(),
+            cancelled: (status == Some("cancelled")).into(),
+            tokens: facts.tokens,
+            credits_used: self.charged(),
+            cost_usd: facts.cost_usd,
+        };
+        Ok(Some((key, daily)))
+    }
+
+    /// What was charged, credits.
+    pub fn charged(&self) -> Nanocredits {
+        self.slots.charged.unwrap_or_default()
+    }
+}
+
+/// The time that a UUIDv7 carries, to the millisecond.
+pub(crate) fn created_at(id: Uuid) -> Option<DateTime<Utc>> {
+    if id.get_version_num() != 7 {
+        return None;
+    }
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+}

@@ -1,0 +1,194 @@
+//! Keeps the live version up to date, for ever:
+//!
+//! | phase | until |
+//! |---|---|
+//! | connect | the database is there |
+//! | wait for the migrations | the ledger has run them |
+//! | stand by | no other projector is active |
+//! | follow | the connection is lost, or a rebuild swaps versions: then from the beginning |
+
+pub(crate) mod months;
+mod status;
+mod waker;
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use tokio::time::{sleep, timeout};
+
+pub use status::{Phase, Snapshot, Status};
+
+use self::months::Months;
+use self::waker::Waker;
+use crate::apply::{ApplyError, OnPoison, Version};
+use crate::database::{self, Lock};
+use crate::fold::Poison;
+use crate::lag;
+use crate::log::{self, Logged};
+
+/// Events a transaction: large enough that its costs are shared, small enough that rows appear at once.
+const BATCH: i64 = 2_000;
+/// A batch that takes longer hangs: the connection is given up.
+const BATCH_TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How often a projector that has nothing to do looks all the same.
+const IDLE: Duration = Duration::from_secs(1);
+/// Waits between attempts to reach the database grow from here …
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// … to here.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Follows the log. It ends only when it is dropped: a batch is a transaction, so it can be dropped anywhere.
+pub async fn follow(options: &PgConnectOptions, status: &Status) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let was_following = match session(options, status).await {
+            Ok(never) => match never {},
+            Err(Ended { error, was_following }) => {
+                status.lost(&error);
+                tracing::warn!(error = %error, "not following; trying again");
+                was_following
+            }
+        };
+        pause = if was_following { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        sleep(pause).await;
+    }
+}
+
+/// Why following ended, and whether it had begun.
+struct Ended {
+    error: ApplyError,
+    was_following: bool,
+}
+
+impl<E: Into<ApplyError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), was_following: false }
+    }
+}
+
+enum Never {}
+
+async fn session(options: &PgConnectOptions, status: &Status) -> Result<Never, Ended> {
+    let mut connection = database::connect(options).await?;
+    wait_for_migrations(&mut connection, status).await?;
+    stand_by(&mut connection, status).await?;
+    tracing::info!("active: following the log");
+    let error = match follow_with(&mut connection, options, status).await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    Err(Ended { error, was_following: true })
+}
+
+async fn wait_for_migrations(connection: &mut PgConnection, status: &Status) -> Result<(), sqlx::Error> {
+    let mut said = false;
+    while !database::is_migrated(connection).await? {
+        status.phase(Phase::WaitingForMigrations);
+        if !said {
+            tracing::info!("waiting for the migrations, which the ledger runs");
+            said = true;
+        }
+        sleep(IDLE).await;
+    }
+    Ok(())
+}
+
+async fn stand_by(connection: &mut PgConnection, status: &Status) -> Result<(), sqlx::Error> {
+    let mut said = false;
+    while !database::try_lock(connection, Lock::Follower).await? {
+        if !said {
+            tracing::info!("standing by: another projector is active");
+            said = true;
+        }
+        status.seen(Phase::StandingBy, lag::read(connection).await?);
+        sleep(IDLE).await;
+    }
+    Ok(())
+}
+
+async fn follow_with(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+    status: &Status,
+) -> Result<Never, ApplyError> {
+    let mut waker = Waker::new(options).await?;
+    loop {
+        let Some(mut version) = Version::live(connection).await? else {
+            tracing::error!("no version of the read models is live; `projector rebuild` makes one");
+            sleep(IDLE).await;
+            continue;
+        };
+        tracing::info!(version = version.version, position = version.position, "live version");
+        let mut months = Months::default();
+        loop {
+            months.keep_ahead(connection, &version).await?;
+            match timeout(BATCH_TIME_LIMIT, step(connection, &mut version, status)).await {
+                Ok(Ok(Step::More)) => {}
+                Ok(Ok(Step::Idle)) => waker.wait(IDLE).await?,
+                // A rebuild swapped, or another projector was quicker.
+                Ok(Err(ApplyError::Moved)) => break,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(connection_lost("a batch took too long").into()),
+            }
+        }
+    }
+}
+
+/// What a session ends with when the database itself says nothing.
+fn connection_lost(what: &'static str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other(what))
+}
+
+enum Step {
+    More,
+    Idle,
+}
+
+/// Applies the next batch, and says how far that is.
+async fn step(connection: &mut PgConnection, version: &mut Version, status: &Status) -> Result<Step, ApplyError> {
+    let events = log::read(connection, version.position, i64::MAX, BATCH).await?;
+    if !events.is_empty() {
+        let applied = version.apply(connection, &events, OnPoison::Quarantine).await;
+        match applied {
+            Ok(done) => status.applied(done.events),
+            Err(error) if error.is_an_events_fault() => {
+                tracing::error!(%error, "a batch is refused; its events are applied one by one");
+                one_by_one(connection, version, &events, status).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let lag = lag::read(connection).await?;
+    let more = lag.as_ref().is_some_and(|lag| lag.head > version.position);
+    let is_ours = lag.as_ref().is_some_and(|lag| lag.version == version.version && lag.position == version.position);
+    status.seen(Phase::Following, lag);
+    if !is_ours {
+        return Err(ApplyError::Moved);
+    }
+    Ok(if more { Step::More } else { Step::Idle })
+}
+
+/// After a batch was refused: finds the event that is the cause and passes over it alone.
+async fn one_by_one(
+    connection: &mut PgConnection,
+    version: &mut Version,
+    events: &[Logged],
+    status: &Status,
+) -> Result<(), ApplyError> {
+    for event in events {
+        // What a failed attempt left in memory is not what the database has.
+        let mut fresh = Version::live(connection).await?.ok_or(ApplyError::Moved)?;
+        match fresh.apply(connection, std::slice::from_ref(event), OnPoison::Quarantine).await {
+            Ok(_) => {}
+            Err(error) if error.is_an_events_fault() => {
+                fresh = Version::live(connection).await?.ok_or(ApplyError::Moved)?;
+                fresh.pass_over(connection, event, &Poison::Refused(error.to_string())).await?;
+            }
+            Err(error) => return Err(error),
+        }
+        status.applied(1);
+        *version = fresh;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+
+use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
+use crate::log;
+
+/// How the live version and the rebuilt one compare.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// Both had read up to here.
+    pub position: i64,
+    /// Whether all tables have the same rows.
+    pub same: bool,
+    /// Table by table.
+    pub tables: Vec<TableComparison>,
+}
+
+/// One table in both versions.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableComparison {
+    /// Its name in schema `read_models`.
+    pub table: String,
+    /// Rows of the live version.
+    pub rows_live: i64,
+    /// Rows of the rebuilt one.
+    pub rows_rebuilt: i64,
+    /// Whether the rows are the same.
+    pub same: bool,
+}
+
+/// Brings the version to where the live one is, in one snapshot, and compares there. The follower goes on meanwhile.
+/// `None` where no version is live, or the live one is behind.
+pub(super) async fn with_live(
+    connection: &mut PgConnection,
+    version: &mut Version,
+) -> Result<Option<Comparison>, ApplyError> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read").execute(&mut *transaction).await?;
+    let live = sqlx::query!("select version, position from projector.projection where name = $1 and live", PROJECTION)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let Some(live) = live else {
+        return Ok(None);
+    };
+    let tail = log::read(&mut transaction, version.position, live.position, i64::MAX).await?;
+    version.apply_in(&mut transaction, &tail, OnPoison::Stop).await?;
+    if version.position != live.position {
+        transaction.commit().await?;
+        return Ok(None);
+    }
+    let rows = sqlx::query!(
+        r#"select l.table_name as "table!", l.row_count as "rows_live!", n.row_count as "rows_rebuilt!",
+            l.row_count = n.row_count and l.checksum = n.checksum as "same!"
+           from projector.checksums($1) l join projector.checksums($2) n on n.table_name = l.table_name
+           order by l.table_name"#,
+        live.version,
+        version.version
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    let tables: Vec<_> = rows
+        .into_iter()
+        .map(|row| TableComparison {
+            table: row.table,
+            rows_live: row.rows_live,
+            rows_rebuilt: row.rows_rebuilt,
+            same: row.same,
+        })
+        .collect();
+    Ok(Some(Comparison { position: live.position, same: tables.iter().all(|table| table.same), tables }))
+}

@@ -1,0 +1,66 @@
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{column, expect_rows};
+use crate::apply::ApplyError;
+use crate::fold::{AccountChange, NewAccount};
+
+/// Accounts that were opened.
+pub(super) async fn open(connection: &mut PgConnection, version: i32, rows: &[NewAccount]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into read_models.credit_balances (version, account_id, tier, livemode, position, updated_at)
+         select $1, * from unnest($2::uuid[], $3::text[], $4::bool[], $5::int8[], $6::timestamptz[])",
+        version,
+        &column(rows, |row| row.account_id),
+        &column(rows, |row| row.tier) as &[&str],
+        &column(rows, |row| row.livemode),
+        &column(rows, |row| row.position),
+        &column(rows, |row| row.updated_at),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What accounts change by.
+pub(super) async fn change(
+    connection: &mut PgConnection,
+    version: i32,
+    changes: &BTreeMap<Uuid, AccountChange>,
+) -> Result<(), ApplyError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = changes.iter().collect();
+    let changed = sqlx::query!(
+        "update read_models.credit_balances b set
+            tier = coalesce(c.tier, b.tier),
+            bought = b.bought + c.bought * 0.000000001,
+            charged = b.charged + c.charged * 0.000000001,
+            held = b.held + c.held * 0.000000001,
+            lost = b.lost + c.lost * 0.000000001,
+            position = c.position,
+            updated_at = c.updated_at
+         from unnest($2::uuid[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::timestamptz[])
+            as c(account_id, tier, bought, charged, held, lost, position, updated_at)
+         where b.version = $1 and b.account_id = c.account_id",
+        version,
+        &column(&rows, |row| *row.0),
+        &column(&rows, |row| row.1.tier) as &[Option<&str>],
+        &column(&rows, |row| row.1.bought.get()),
+        &column(&rows, |row| row.1.charged.get()),
+        &column(&rows, |row| row.1.held.get()),
+        &column(&rows, |row| row.1.lost.get()),
+        &column(&rows, |row| row.1.position),
+        &column(&rows, |row| row.1.updated_at),
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    expect_rows("credit_balances", rows.len(), changed)
+}

@@ -1,0 +1,39 @@
+//! Each table's rows, a batch at a time: one statement a table, whatever the size of the batch. Amounts travel as whole
+//! nanocredits and picodollars and become decimals by a multiplication in the database, which is exact.
+
+mod accounts;
+mod api_keys;
+mod credit_transactions;
+mod memory;
+mod requests;
+mod usage_daily;
+
+use sqlx::PgConnection;
+
+use crate::apply::ApplyError;
+use crate::fold::Changes;
+
+pub(crate) use memory::load as load_memory;
+pub(crate) use requests::load as load_requests;
+
+/// Writes all that a batch changes, for one version.
+pub(crate) async fn write(connection: &mut PgConnection, version: i32, changes: &Changes) -> Result<(), ApplyError> {
+    memory::write_prices(connection, version, &changes.prices).await?;
+    memory::write_fenced(connection, version, &changes.fenced).await?;
+    accounts::open(connection, version, &changes.opened).await?;
+    accounts::change(connection, version, &changes.accounts).await?;
+    credit_transactions::write(connection, version, &changes.transactions).await?;
+    api_keys::issue(connection, version, &changes.issued).await?;
+    api_keys::change(connection, version, &changes.keys).await?;
+    requests::write(connection, version, &changes.requests).await?;
+    Ok(usage_daily::change(connection, version, &changes.daily).await?)
+}
+
+/// One column of many rows.
+fn column<'a, R: 'a, T>(rows: impl IntoIterator<Item = &'a R>, cell: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.into_iter().map(cell).collect()
+}
+
+fn expect_rows(table: &'static str, expected: usize, found: u64) -> Result<(), ApplyError> {
+    if expected as u64 == found { Ok(()) } else { Err(ApplyError::MissingRows { table, expected, found }) }
+}
