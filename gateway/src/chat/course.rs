@@ -137,7 +137,9 @@ impl Course {
         };
         let data = data.trim_ascii();
         if data == b"[DONE]" {
-            self.done = Some(event);
+            // Nothing is read after it, so the other half of its last line end is added here.
+            let half = event.ends_with(b"\n\r");
+            self.done = Some(if half { [&event[..], b"\n"].concat().into() } else { event });
             return Ok(());
         }
         // An event that says nothing would stop every SDK.
