@@ -122,3 +122,24 @@ impl Drop for RunDir {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_moves_where_its_user_can_walk() -> Result<()> {
+        let open = RunDir::temporary("open")?;
+        let owner = open.path().metadata()?.uid();
+        let stranger = owner + 1;
+        let wanted = open.path().join("checkout/.layers/postgres");
+        assert_eq!(reachable_by(stranger, &wanted), wanted);
+        std::fs::create_dir(open.path().join("checkout"))?;
+        std::fs::set_permissions(open.path().join("checkout"), std::fs::Permissions::from_mode(0o700))?;
+        assert_eq!(reachable_by(owner, &wanted), wanted);
+        let elsewhere = reachable_by(stranger, &wanted);
+        assert!(elsewhere.starts_with("/var/tmp") && elsewhere.ends_with("postgres"), "{}", elsewhere.display());
+        assert_ne!(reachable_by(stranger, &open.path().join("checkout/other/postgres")), elsewhere);
+        Ok(())
+    }
+}

@@ -36,6 +36,8 @@ impl Program<'_> {
     /// When it was not built or cannot be executed.
     pub fn spawn(self, dir: &Path) -> Result<Arc<Process>> {
         let mut env = self.env;
+        // Its output goes to a file.
+        env.push(("NO_COLOR".to_owned(), "1".to_owned()));
         if std::env::var_os("RUST_LOG").is_none() {
             env.push(("RUST_LOG".to_owned(), "info".to_owned()));
         }

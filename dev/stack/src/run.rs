@@ -105,6 +105,10 @@ pub fn clean_data(data: &Data) -> Result<()> {
         if path.exists() {
             fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
+        // The folder elsewhere was made for this alone; any other is not empty and stays.
+        if let Some(parent) = path.parent().filter(|parent| parent.starts_with("/var/tmp")) {
+            let _ = fs::remove_dir(parent);
+        }
     }
     Ok(())
 }
