@@ -13,8 +13,10 @@ use crate::{chat, credits, entrance, health, metrics, models, request_id};
 /// Routes without a key, as they are asked for.
 pub const OPEN: [&str; 2] = ["/health", "/metrics"];
 
+type Route = (&'static str, fn() -> MethodRouter<Edge>);
+
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: [(&str, fn() -> MethodRouter<Edge>); 4] = [
+const API: [Route; 4] = [
     ("/chat/completions", || post(chat::complete)),
     ("/models", || get(models::list)),
     ("/models/{*id}", || get(models::one)),

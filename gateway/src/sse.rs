@@ -40,7 +40,7 @@ impl Framer {
     ///
     /// # Errors
     /// When the event is too long.
-    pub fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
+    pub fn cut(&mut self) -> Result<Option<Bytes>, TooLong> {
         match self.end() {
             Some(end) => {
                 self.looked_at = 0;
@@ -144,7 +144,7 @@ mod tests {
         let mut events = Vec::new();
         for piece in pieces {
             framer.push(Bytes::copy_from_slice(piece));
-            while let Some(event) = framer.next().unwrap() {
+            while let Some(event) = framer.cut().unwrap() {
                 events.push(event.to_vec());
             }
         }

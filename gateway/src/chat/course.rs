@@ -68,7 +68,7 @@ impl Course {
     pub(super) fn take(&mut self, read: Bytes) -> Result<(), Failure> {
         self.framer.push(read);
         while self.done.is_none() {
-            match self.framer.next() {
+            match self.framer.cut() {
                 Ok(Some(event)) => self.event(event).inspect_err(|_| self.let_go())?,
                 Ok(None) => break,
                 Err(sse::TooLong) => {

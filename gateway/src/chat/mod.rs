@@ -40,7 +40,7 @@ use crate::edge::Edge;
 use crate::error::{Error, Invalid};
 use crate::models;
 use crate::request_id::Arrival;
-use crate::till::{Caller, ToAuthorize};
+use crate::till::{Caller, Settling, ToAuthorize};
 
 /// The model that answers, where it is not the one that was asked by its full name.
 const MODEL: HeaderName = HeaderName::from_static("x-layers-model");
@@ -149,6 +149,9 @@ fn headers(ask: &Ask<'_>, model: &Model, filled: Option<u64>) -> HeaderMap {
     }
     headers
 }
+
+/// A settlement runs to its end by itself; nobody waits for this one.
+fn on_its_own(_: Settling) {}
 
 /// The body of a response in JSON.
 fn json(body: Bytes) -> Response {

@@ -20,6 +20,7 @@ use tokio::time::{interval, timeout};
 
 use super::channel::channel;
 use super::course::Course;
+use super::on_its_own;
 use super::order::{Order, Went};
 use crate::edge::Edge;
 use crate::error::Error;
@@ -169,26 +170,26 @@ impl Pump {
     fn give_up(self, hold: Hold) {
         let words = "the client left before the answer ended".to_owned();
         match self.order.record(&self.went(UsageStatus::Cancelled, Some(words)), Instant::now()) {
-            Some(record) => drop(hold.settle(record)),
-            None => drop(hold.release(ReleaseReason::GatewayFailed, UNRATED.into())),
+            Some(record) => on_its_own(hold.settle(record)),
+            None => on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into())),
         }
     }
 
     /// The provider failed: what was delivered is charged, and the client is told, never left with a silent end.
     async fn fail(mut self, hold: Hold, failure: Failure) {
         if self.course.delivered.nothing() && self.course.reported.is_none() {
-            drop(hold.release(ReleaseReason::ProviderFailed, failure.words()));
+            on_its_own(hold.release(ReleaseReason::ProviderFailed, failure.words()));
             return self.report(Error::Upstream(failure)).await;
         }
         match self.order.record(&self.went(UsageStatus::Error, Some(failure.words())), Instant::now()) {
-            Some(record) => drop(hold.settle(record)),
+            Some(record) => on_its_own(hold.settle(record)),
             None => return self.unrated(hold).await,
         }
         self.report(Error::UpstreamCharged(failure)).await;
     }
 
     async fn unrated(mut self, hold: Hold) {
-        drop(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
+        on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
         self.report(Error::Internal).await;
     }
 

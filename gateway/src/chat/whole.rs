@@ -11,7 +11,7 @@ use schemas::money::Nanocredits;
 
 use super::answer::{Answer, Delivered};
 use super::order::{Order, Went};
-use super::{COST, cost, json};
+use super::{COST, cost, json, on_its_own};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::Hold;
@@ -48,12 +48,12 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
         Err(failure) => {
             // Also where the provider answered 200 with something that is no answer: it may bill that, but the customer got
             // nothing for it, so the loss is ours.
-            drop(hold.release(ReleaseReason::ProviderFailed, failure.words()));
+            on_its_own(hold.release(ReleaseReason::ProviderFailed, failure.words()));
             return Err(Error::Upstream(failure));
         }
     };
     let Some((usage, record)) = went else {
-        drop(hold.release(ReleaseReason::GatewayFailed, "the usage could not be rated".into()));
+        on_its_own(hold.release(ReleaseReason::GatewayFailed, "the usage could not be rated".into()));
         return Err(Error::Internal);
     };
     let settled = tokio::time::timeout(order.left_to_settle(), hold.settle(record)).await;
