@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use stack::place::RunDir;
 use stack::servers::{NatsServer, Postgres};
 
 /// Not a test: the life that the test below ends.
@@ -22,7 +23,10 @@ fn a_life_to_be_killed() -> Result<()> {
 #[test]
 #[cfg(target_os = "linux")]
 fn servers_die_with_a_killed_test() -> Result<()> {
+    // What it leaves behind lies here, and goes away with this test.
+    let left = RunDir::temporary("children")?;
     let mut life = Command::new(std::env::current_exe()?)
+        .env("TMPDIR", left.path())
         .args(["--exact", "children::a_life_to_be_killed", "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
         .spawn()?;
