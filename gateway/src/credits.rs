@@ -31,12 +31,18 @@ pub struct Credits {
     available: Nanocredits,
     /// The ledger's position up to which this holds.
     position: i64,
-    /// When the row was written.
+    /// When the ledger recorded the event at that position.
     as_of: String,
 }
 
-/// Amounts come as text: exact, and read by the type that all money is read by.
-type Row = (String, String, String, i64, DateTime<Utc>);
+/// A row, as it comes. Amounts come as text: exact, and read by the type that all money is read by.
+struct Row {
+    balance: String,
+    held: String,
+    available: String,
+    position: i64,
+    as_of: DateTime<Utc>,
+}
 
 impl Balances {
     /// A pool that connects when it is first asked, so that the gateway runs without a database.
@@ -52,12 +58,17 @@ impl Balances {
     }
 
     async fn of(&self, account: AccountId) -> Result<Option<Row>, sqlx::Error> {
-        // To become `query_as!` when the migrations are there to check it against.
-        sqlx::query_as(
-            "select balance::text, held::text, available::text, position, updated_at \
-             from credit_balances where account_id = $1",
+        // One statement, so that the figures and how far they reach belong together.
+        sqlx::query_as!(
+            Row,
+            r#"
+            select b.balance::text as "balance!", b.held::text as "held!", b.available::text as "available!",
+                p.position as "position!", p.as_of as "as_of!"
+            from credit_balances b cross join projection p
+            where b.account_id = $1 and p.name = 'read_models'
+            "#,
+            account.0
         )
-        .bind(account.0)
         .fetch_optional(&self.pool)
         .await
     }
@@ -73,13 +84,13 @@ pub async fn show(State(edge): State<Edge>, Extension(caller): Extension<Caller>
         tracing::warn!(account.id = %caller.account_id, %error, "credits.unreadable");
         Error::CannotRead
     })?;
-    let (balance, held, available, position, updated_at) = row.ok_or(Error::NotYetProjected)?;
+    let row = row.ok_or(Error::NotYetProjected)?;
     let amount = |text: String| text.parse::<Nanocredits>().map_err(|_| Error::Internal);
     Ok(Json(Credits {
-        balance: amount(balance)?,
-        held: amount(held)?,
-        available: amount(available)?,
-        position,
-        as_of: updated_at.to_rfc3339_opts(SecondsFormat::Micros, true),
+        balance: amount(row.balance)?,
+        held: amount(row.held)?,
+        available: amount(row.available)?,
+        position: row.position,
+        as_of: row.as_of.to_rfc3339_opts(SecondsFormat::Micros, true),
     }))
 }
