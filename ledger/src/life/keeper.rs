@@ -47,7 +47,7 @@ pub struct Keeper {
 impl Keeper {
     /// How often it looks.
     pub fn tick(&self) -> Duration {
-        (self.lease / 10).max(Duration::from_millis(50))
+        (self.lease / 10).clamp(Duration::from_millis(50), Duration::from_millis(250))
     }
 
     /// Looks for ever.
@@ -99,6 +99,10 @@ impl Keeper {
                 LifeState::Open if silence > self.lease || leaving => {
                     tracing::warn!(gateway = %gateway, silence_ms = silence.as_millis() as u64, leaving, "fencing a life");
                     self.submit.command(BeginFence { gateway: *gateway }).await?;
+                    if life.generation == generation {
+                        close_gates(&self.jetstream, &self.cell, generation, *gateway, life.gates_to_close()).await?;
+                        over.insert(*gateway);
+                    }
                 }
                 LifeState::Fencing if life.generation != generation => {
                     // Its stream was given up and has been read to its end: there are no gates to close.

@@ -1,0 +1,11 @@
+//! The ledger against real NATS and PostgreSQL. The gateways here are puppets: they say exactly what a test tells them.
+
+mod kit;
+
+mod append;
+mod commands;
+mod expiry;
+mod fence;
+mod generation;
+mod takeover;
+mod verify;
