@@ -17,6 +17,9 @@ enum Command {
         /// Only compare, and fail when something differs.
         #[arg(long)]
         check: bool,
+        /// Only the queries of this crate, and remove none.
+        #[arg(short, long = "package", conflicts_with = "check")]
+        packages: Vec<String>,
     },
     /// Remove the data of `run`.
     CleanData(Data),
@@ -26,7 +29,7 @@ fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Run(options) => stack::run::run(&options),
         Command::Setup => stack::servers::install(),
-        Command::PrepareSqlx { check } => stack::prepare_sqlx::prepare(check),
+        Command::PrepareSqlx { check, packages } => stack::prepare_sqlx::prepare(check, &packages),
         Command::CleanData(data) => stack::run::clean_data(&data),
     };
     match outcome {

@@ -16,19 +16,22 @@ use crate::servers::Postgres;
 /// The crates with queries.
 const CRATES: [&str; 3] = ["ledger", "projector", "gateway"];
 
-/// Writes `.sqlx`, or only compares it (`check`).
+/// Writes `.sqlx`, or only compares it (`check`). With `packages`, only theirs are written and no other is removed: for
+/// work on one crate while another does not compile.
 ///
 /// # Errors
 /// When a migration fails, a query does not fit the database, or (`check`) something differs; with what.
-pub fn prepare(check: bool) -> Result<()> {
+pub fn prepare(check: bool, packages: &[String]) -> Result<()> {
+    let crates: Vec<&str> =
+        if packages.is_empty() { CRATES.to_vec() } else { packages.iter().map(String::as_str).collect() };
     let root = place::checkout();
     let postgres = Postgres::start()?;
     migrate(&postgres, &root.join("migrations"))?;
     let fresh = tempfile::tempdir().context("cannot create a temporary folder")?;
-    compile(&root, &postgres.url(), fresh.path())?;
+    compile(&root, &crates, &postgres.url(), fresh.path())?;
     let (fresh, committed) = (read(fresh.path())?, read(&root.join(".sqlx"))?);
     if !check {
-        return write(&root.join(".sqlx"), &fresh, &committed);
+        return write(&root.join(".sqlx"), &fresh, packages.is_empty().then_some(&committed));
     }
     let names = fresh.keys().chain(committed.keys().filter(|name| !fresh.contains_key(*name)));
     let differing: Vec<&str> =
@@ -52,12 +55,12 @@ fn migrate(postgres: &Postgres, dir: &Path) -> Result<()> {
     files.iter().try_for_each(|file| postgres.sql_file(file))
 }
 
-fn compile(root: &Path, database_url: &str, fresh: &Path) -> Result<()> {
+fn compile(root: &Path, crates: &[&str], database_url: &str, fresh: &Path) -> Result<()> {
     let target = place::tools_dir()?.join("sqlx-target");
     let cargo = |subcommand: &str| {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.arg(subcommand).current_dir(root).env("CARGO_TARGET_DIR", &target);
-        for name in CRATES {
+        for name in crates {
             command.args(["-p", name]);
         }
         command
@@ -84,9 +87,9 @@ fn read(dir: &Path) -> Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
-fn write(dir: &Path, fresh: &BTreeMap<String, String>, committed: &BTreeMap<String, String>) -> Result<()> {
+fn write(dir: &Path, fresh: &BTreeMap<String, String>, outdated: Option<&BTreeMap<String, String>>) -> Result<()> {
     fs::create_dir_all(dir)?;
-    for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
+    for name in outdated.into_iter().flat_map(BTreeMap::keys).filter(|name| !fresh.contains_key(*name)) {
         fs::remove_file(dir.join(name))?;
     }
     for (name, text) in fresh {
