@@ -1,15 +1,53 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
+use parking_lot::Mutex;
 use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{Admission, Caller, Hold, NotAuthenticated, Refused, TillConfig, TillHealth, TillMetrics, ToAuthorize};
+use super::admission::Admission;
+use super::authorize::authorize;
+use super::bus::Bus;
+use super::caller::{Caller, NotAuthenticated};
+use super::config::TillConfig;
+use super::health::TillHealth;
+use super::hold::Hold;
+use super::keys::Keys;
+use super::limits::Limits;
+use super::lives::Lives;
+use super::metrics::TillMetrics;
+use super::peers::Peers;
+use super::refused::Refused;
+use super::shared::Shared;
+use super::take::Declined;
+use super::to_authorize::ToAuthorize;
+use super::{broadcasts, close, heartbeat, refill, test_mode};
+
+/// `open` comes back after so long, registered or not.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(5);
+/// So long a request waits for the next life to begin.
+const NEXT_LIFE_WITHIN: Duration = Duration::from_secs(1);
+/// So many lives are asked for one request.
+const LIVES_A_REQUEST: usize = 3;
 
 /// The money side of this gateway. Cheap to clone; all clones are the same till.
 #[derive(Clone)]
-pub struct Till {}
+pub struct Till(Arc<Inner>);
+
+/// What there is once a process.
+pub(super) struct Inner {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lives: Arc<Lives>,
+    pub(super) keys: Keys,
+    pub(super) peers: Mutex<Peers>,
+    limits: Limits,
+    test_mode: bool,
+    test_mode_caller: OnceCell<Caller>,
+}
 
 impl Till {
     /// Connects to NATS and begins a life with the ledger. It comes back after a few seconds even if that was not possible
@@ -17,63 +55,172 @@ impl Till {
     ///
     /// # Errors
     /// When the address makes no sense, or the server is too old.
-    pub async fn open(_config: TillConfig) -> anyhow::Result<Self> {
-        todo!()
+    pub async fn open(config: TillConfig) -> anyhow::Result<Self> {
+        let bus = Bus::connect(&config.nats_url).await?;
+        let shared = Arc::new(Shared::new(config.cell, bus));
+        let inner = Arc::new(Inner {
+            lives: Arc::new(Lives::default()),
+            keys: Keys::default(),
+            peers: Mutex::new(Peers::new(shared.process)),
+            limits: Limits::default(),
+            test_mode: config.test_mode,
+            test_mode_caller: OnceCell::new(),
+            shared: shared.clone(),
+        });
+        broadcasts::listen(&inner).await?;
+        shared.background.spawn_on(heartbeat::beat(inner.clone()), &shared.runtime);
+        shared.background.spawn_on(inner.lives.clone().supervise(shared.clone()), &shared.runtime);
+        inner.lives.next(Instant::now() + REGISTERED_WITHIN).await;
+        if let Some((version, false)) = shared.bus.server() {
+            shared.stop.cancel();
+            anyhow::bail!("the NATS server is {version}, which is too old: see the log");
+        }
+        Ok(Self(inner))
     }
 
     /// Whose key is this?
-    pub async fn authenticate(&self, _secret: &str) -> Result<Caller, NotAuthenticated> {
-        todo!()
+    ///
+    /// # Errors
+    /// When it is nobody's, or may not be used, or that cannot be found out now.
+    pub async fn authenticate(&self, secret: &str) -> Result<Caller, NotAuthenticated> {
+        self.0.keys.authenticate(&self.0.shared, secret, Utc::now()).await
     }
 
     /// The built-in sandbox account, for requests that come without a key in test mode.
+    ///
+    /// # Errors
+    /// `Unknown` where test mode is off; `Unavailable` where the ledger does not answer.
     pub async fn test_mode_caller(&self) -> Result<Caller, NotAuthenticated> {
-        todo!()
+        if !self.0.test_mode {
+            return Err(NotAuthenticated::Unknown);
+        }
+        let opened = self.0.test_mode_caller.get_or_try_init(|| test_mode::open_account(&self.0.shared)).await;
+        opened.cloned()
     }
 
     /// Counts one request of the account against its rate limit.
-    pub fn admit(&self, _caller: &Caller) -> Admission {
-        todo!()
+    pub fn admit(&self, caller: &Caller) -> Admission {
+        self.0.limits.admit(caller.account_id, caller.tier, self.0.live_gateways())
     }
 
     /// Prices in force. Before the first registration: version 0 without any model ([`TillHealth::registered`] is false).
     pub fn prices(&self) -> Arc<PriceBook> {
-        todo!()
+        self.0.shared.prices.load_full()
     }
 
-    /// What the account can spend, credits, by the last word of the ledger; the first time it is asked.
-    pub async fn available(&self, _caller: &Caller) -> Result<Nanocredits, Refused> {
-        todo!()
+    /// What the account can spend, credits, by the last word of the ledger; where there is none lately, it is asked.
+    ///
+    /// # Errors
+    /// `Unavailable` where the ledger does not answer.
+    pub async fn available(&self, caller: &Caller) -> Result<Nanocredits, Refused> {
+        for _ in 0..LIVES_A_REQUEST {
+            let Some(life) = self.0.life().await? else { continue };
+            let slot = life.accounts.slot(caller.account_id, caller.livemode);
+            let (answer, ask_ledger) = {
+                let (mut inner, now) = (slot.lock(), life.shared.now());
+                if let Some(word) = inner.account.word(now) {
+                    return Ok(word.available);
+                }
+                let answer = inner.wonder();
+                (answer, inner.account.begin_asking(true, now))
+            };
+            if ask_ledger {
+                refill::spawn(&life, &slot);
+            }
+            match answer.await {
+                Ok(Some(word)) => return Ok(word.available),
+                _ if life.is_over() => {}
+                _ => break,
+            }
+        }
+        self.count(Err(Refused::unavailable("the ledger does not answer")))
     }
 
     /// Sets the request's credits aside. With the hold that comes back the provider may be called.
     /// Dropping the future gives back what was taken.
-    pub async fn authorize(&self, _caller: &Caller, _request: ToAuthorize) -> Result<Hold, Refused> {
-        todo!()
+    ///
+    /// # Errors
+    /// When the account has too little, or that cannot be found out now.
+    pub async fn authorize(&self, caller: &Caller, request: ToAuthorize) -> Result<Hold, Refused> {
+        for _ in 0..LIVES_A_REQUEST {
+            let Some(life) = self.count(self.0.life().await)? else { break };
+            match authorize(&life, caller, &request).await {
+                Ok(hold) => return Ok(hold),
+                // Nothing was published for it, so the next life may serve it under the same id. After a publication it
+                // may not: the release of the first attempt has ended the request.
+                Err(Declined::LifeIsOver) => {}
+                Err(Declined::Refused(refused)) => return self.count(Err(refused)),
+            }
+        }
+        self.count(Err(Refused::unavailable("this gateway is not registered with the ledger")))
     }
 
     /// The longest that a request may run; its hold expires later than that.
     pub fn request_limit(&self) -> Duration {
-        todo!()
+        self.0.shared.request_limit()
     }
 
     /// Whether requests can be authorized.
     pub fn health(&self) -> TillHealth {
-        todo!()
+        let shared = &self.0.shared;
+        let life = self.0.lives.current();
+        let refusing = shared.refusing().or_else(|| match &life {
+            None => Some("this gateway is not registered with the ledger"),
+            Some(life) if life.confirmed_connection().is_none() => Some("the ledger has not confirmed the gates"),
+            Some(_) => None,
+        });
+        TillHealth {
+            connected: shared.bus.is_connected(),
+            registered: life.is_some(),
+            generation: shared.generation(),
+            ledger_heard: shared.ledger_heard(),
+            stream_used_percent: shared.stream_used_percent(),
+            backlog_bytes: u64::try_from(shared.metrics.backlog_bytes.get()).unwrap_or(0),
+            live_gateways: self.0.live_gateways(),
+            refusing,
+        }
     }
 
     /// Counters.
     pub fn metrics(&self) -> &TillMetrics {
-        todo!()
+        &self.0.shared.metrics
     }
 
     /// Authorizes nothing more, waits for what runs, gives leases back, waits until all is appended; at most so long.
-    pub async fn close(&self, _deadline: Duration) {
-        todo!()
+    pub async fn close(&self, deadline: Duration) {
+        close::close(&self.0, deadline).await;
     }
 
     /// For work that owes money and outlives its client: `close` waits for it.
     pub fn track(&self) -> &TaskTracker {
-        todo!()
+        &self.0.shared.track
+    }
+
+    fn count<T>(&self, result: Result<T, Refused>) -> Result<T, Refused> {
+        let metrics = &self.0.shared.metrics;
+        match &result {
+            Err(Refused::InsufficientCredits { .. }) => metrics.refused_insufficient.add_one(),
+            Err(Refused::CreditsHeld { .. }) => metrics.refused_held.add_one(),
+            Err(Refused::Unavailable { .. }) => metrics.refused_unavailable.add_one(),
+            Ok(_) => {}
+        }
+        result
+    }
+}
+
+impl Inner {
+    /// The life that authorizes; none if none begins soon.
+    async fn life(&self) -> Result<Option<Arc<super::life::Life>>, Refused> {
+        if let Some(why) = self.shared.refusing() {
+            return Err(Refused::unavailable(why));
+        }
+        if let Some(life) = self.lives.current() {
+            return Ok(Some(life));
+        }
+        Ok(self.lives.next(Instant::now() + NEXT_LIFE_WITHIN).await)
+    }
+
+    fn live_gateways(&self) -> u32 {
+        self.peers.lock().live(self.shared.now(), self.shared.lease_time())
     }
 }
