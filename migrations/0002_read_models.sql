@@ -27,6 +27,9 @@ comment on table projector.projection is 'Each version of the read models, and h
 -- Not an optimisation: at most one version is live.
 create unique index projection_live on projector.projection (name) where live;
 
+-- No number is used twice, also where checkpoints were deleted by hand.
+create sequence projector.version_numbers as integer;
+
 create table projector.projection_quarantine (
     version integer not null,
     position bigint not null,
@@ -223,7 +226,7 @@ declare
     table_name text;
     part text;
 begin
-    select coalesce(max(version), 0) + 1 into new_version from projector.projection where name = 'read_models';
+    new_version := nextval('projector.version_numbers');
     foreach table_name in array projector.tables() loop
         part := format('%s_%s', table_name, new_version);
         if table_name = 'requests' then
@@ -240,6 +243,18 @@ begin
     insert into projector.projection (version) values (new_version);
     return new_version;
 end
+$$;
+
+-- Versions that are there and not live: what a killed rebuild left, or what could not be dropped while it was read.
+create function projector.leftover_versions() returns setof integer
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select p.version from projector.projection p where not p.live
+    union
+    select substring(c.relname from '_(\d+)$')::integer
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent
+    where parent.relnamespace = 'read_models'::regnamespace and parent.relname = any (projector.tables())
+    except
+    select p.version from projector.projection p where p.live
 $$;
 
 -- Drops one table's rows of a version that is not live. Waits for its readers, so the caller sets lock_timeout.

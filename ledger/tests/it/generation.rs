@@ -52,12 +52,12 @@ async fn a_nats_that_came_back_older_is_read_whole_sealed_and_given_up() {
     kit.until_money(account, [40, 57, 0, 2, 0]).await;
     let copy = tempfile::tempdir().unwrap();
     kit.nats.kill();
-    kit.nats.snapshot_data(copy.path()).unwrap();
+    kit.nats.snapshot_data(&copy.path().join("data")).unwrap();
     kit.nats.restart().unwrap();
     gateway.whole_request(account, 20, 1_000, 2).await;
     kit.until_number("select count(*) from ledger.events where event_type = 'CreditsDeducted'", 2).await;
     kit.nats.kill();
-    kit.nats.restore_data(copy.path()).unwrap();
+    kit.nats.restore_data(&copy.path().join("data")).unwrap();
     kit.nats.restart().unwrap();
     kit.until_number("select generation from ledger.head where stream_seq > 0", 2).await;
     let jetstream = async_nats::jetstream::new(kit.client.clone());

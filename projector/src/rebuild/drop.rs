@@ -14,7 +14,7 @@ const ATTEMPTS: u32 = 240;
 
 /// Drops versions that are not live: those of a rebuild that was killed, or that could not be dropped then.
 pub(super) async fn leftovers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let left = sqlx::query_scalar!("select version from projector.projection where name = $1 and not live", PROJECTION)
+    let left = sqlx::query_scalar!(r#"select projector.leftover_versions() as "version!""#)
         .fetch_all(&mut *connection)
         .await?;
     for old in left {
