@@ -65,6 +65,13 @@ pub struct Word {
     pub at: Duration,
 }
 
+impl Word {
+    /// So old that a new one should be asked for.
+    pub fn is_stale(&self, now: Duration) -> bool {
+        now.saturating_sub(self.at) > WORD_KEEPS
+    }
+}
+
 /// What came of asking for a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -223,14 +230,20 @@ impl Account {
         self.waiting.drain(..).map(|waiting| (waiting.request, Verdict::Closed)).collect()
     }
 
-    /// The ledger's last word, if it is fresh enough.
-    pub fn word(&self, now: Duration) -> Option<Word> {
-        self.word.filter(|word| now.saturating_sub(word.at) <= WORD_KEEPS)
+    /// The ledger's last word, since the account was last idle.
+    pub fn word(&self) -> Option<Word> {
+        self.word
     }
 
-    /// Nobody has asked for it lately and nobody waits.
-    pub fn is_idle(&self, now: Duration) -> bool {
-        self.waiting.is_empty() && !self.asking && now.saturating_sub(self.last_used) >= IDLE_AFTER
+    /// If nobody has asked for it lately: forgets what the ledger said, and gives back what is free, as
+    /// [`Account::give_back`] does.
+    pub fn rest(&mut self, now: Duration) -> Option<Nanocredits> {
+        let idle = self.waiting.is_empty() && !self.asking && now.saturating_sub(self.last_used) >= IDLE_AFTER;
+        if !idle {
+            return None;
+        }
+        self.word = None;
+        self.give_back(Nanocredits::MAX)
     }
 
     /// Gives back at most so much of what is free; the answer is the new total for its event. What the ledger said of the

@@ -28,13 +28,14 @@ pub(super) async fn listen(till: &Arc<Inner>) -> anyhow::Result<()> {
                 Some(message) = beacons.next() => beacon(&till, &message),
                 Some(message) = tiers.next() => {
                     if let Some(notice) = read::<TierChangedNotice>(&message) {
-                        till.keys.tier_changed(notice.account_id, notice.tier);
+                        till.keys.tier_changed(&till.shared, notice.account_id, notice.tier);
                     }
                 }
                 Some(message) = heartbeats.next() => {
                     if let Some(beat) = read::<Heartbeat>(&message) {
                         let now = till.shared.now();
                         till.peers.lock().heard(beat.process, beat.leaving, now);
+                        till.count_gateways();
                     }
                 }
             }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -45,6 +46,7 @@ pub(super) struct Inner {
     pub(super) keys: Keys,
     pub(super) peers: Mutex<Peers>,
     limits: Limits,
+    gateways: AtomicU32,
     test_mode: bool,
     test_mode_caller: OnceCell<Caller>,
 }
@@ -63,6 +65,7 @@ impl Till {
             keys: Keys::default(),
             peers: Mutex::new(Peers::new(shared.process)),
             limits: Limits::default(),
+            gateways: AtomicU32::new(1),
             test_mode: config.test_mode,
             test_mode_caller: OnceCell::new(),
             shared: shared.clone(),
@@ -108,29 +111,35 @@ impl Till {
         self.0.shared.prices.load_full()
     }
 
-    /// What the account can spend, credits, by the last word of the ledger; where there is none lately, it is asked.
+    /// What the account can spend, credits, by the last word of the ledger; where there is none, it is asked. An old word is
+    /// good enough while a new one is asked for: an account that is in use goes on while the ledger is away.
     ///
     /// # Errors
     /// `Unavailable` where the ledger does not answer.
     pub async fn available(&self, caller: &Caller) -> Result<Nanocredits, Refused> {
         for _ in 0..LIVES_A_REQUEST {
-            let Some(life) = self.0.life().await? else { continue };
+            let Some(life) = self.count(self.0.life().await)? else { break };
             let slot = life.accounts.slot(caller.account_id, caller.livemode);
-            let (answer, ask_ledger) = {
+            let (known, answer, ask_ledger) = {
                 let (mut inner, now) = (slot.lock(), life.shared.now());
-                if let Some(word) = inner.account.word(now) {
-                    return Ok(word.available);
-                }
-                let answer = inner.wonder();
-                (answer, inner.account.begin_asking(true, now))
+                let known = inner.account.word();
+                let stale = known.is_none_or(|word| word.is_stale(now));
+                let answer = known.is_none().then(|| inner.wonder());
+                (known, answer, stale && inner.account.begin_asking(true, now))
             };
             if ask_ledger {
                 refill::spawn(&life, &slot);
             }
-            match answer.await {
-                Ok(Some(word)) => return Ok(word.available),
-                _ if life.is_over() => {}
-                _ => break,
+            if let Some(word) = known {
+                return Ok(word.available);
+            }
+            match answer {
+                Some(answer) => match answer.await {
+                    Ok(Some(word)) => return Ok(word.available),
+                    _ if life.is_over() => {}
+                    _ => break,
+                },
+                None => break,
             }
         }
         self.count(Err(Refused::unavailable("the ledger does not answer")))
@@ -221,6 +230,14 @@ impl Inner {
     }
 
     fn live_gateways(&self) -> u32 {
-        self.peers.lock().live(self.shared.now(), self.shared.lease_time())
+        self.gateways.load(Ordering::Relaxed)
+    }
+
+    /// Counts anew which gateways are alive; done with each heartbeat, heard or said.
+    pub(super) fn count_gateways(&self) {
+        let live = self.peers.lock().live(self.shared.now(), self.shared.lease_time());
+        if self.gateways.swap(live, Ordering::Relaxed) != live {
+            tracing::info!(gateways = live, "rate limits are shared among so many gateways");
+        }
     }
 }

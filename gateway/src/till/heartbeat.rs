@@ -14,6 +14,7 @@ pub(super) async fn beat(till: Arc<Inner>) {
     let shared = &till.shared;
     loop {
         say(&till, false).await;
+        till.count_gateways();
         let pause = (shared.lease_time() / BEATS_A_LEASE).max(Duration::from_millis(10));
         tokio::select! {
             () = shared.stop.cancelled() => return,

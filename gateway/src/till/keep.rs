@@ -19,6 +19,7 @@ use schemas::message::{Appended, Confirm, Confirmed, Recall};
 use schemas::money::Nanocredits;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::account::Account;
 use super::deliver::{Order, deliver};
 use super::life::Life;
 use super::lives::Lives;
@@ -26,6 +27,7 @@ use super::outbox::Sealed;
 use super::register::Born;
 use super::slot::Slot;
 
+/// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// An acknowledgement of what is said again.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(2);
@@ -165,16 +167,11 @@ fn give_back_what_is_idle(life: &Arc<Life>) {
     let now = life.shared.now();
     let (mut leases, mut free) = (0, 0_i64);
     for slot in life.accounts.all() {
-        let idle = {
-            let inner = slot.lock();
-            let left = inner.account.lease.free().get();
-            leases += i64::from(left > 0 || inner.account.lease.open_holds() > 0);
-            free = free.saturating_add(left);
-            left > 0 && inner.account.is_idle(now)
-        };
-        if idle {
-            give_back(life, &slot, Nanocredits::MAX);
-        }
+        give_back_by(life, &slot, |account| account.rest(now));
+        let inner = slot.lock();
+        let left = inner.account.lease.free().get();
+        leases += i64::from(left > 0 || inner.account.lease.open_holds() > 0);
+        free = free.saturating_add(left);
     }
     life.shared.metrics.leases_open.set(leases);
     life.shared.metrics.leased_nanocredits.set(free);
@@ -182,9 +179,13 @@ fn give_back_what_is_idle(life: &Arc<Life>) {
 
 /// Gives back at most so much of what is free; false if nothing is.
 fn give_back(life: &Arc<Life>, slot: &Slot, at_most: Nanocredits) -> bool {
+    give_back_by(life, slot, |account| account.give_back(at_most))
+}
+
+fn give_back_by(life: &Arc<Life>, slot: &Slot, by: impl FnOnce(&mut Account) -> Option<Nanocredits>) -> bool {
     // The event is made under the account's lock, so that totals and `seq` rise together.
     let mut inner = slot.lock();
-    let Some(returned_total) = inner.account.give_back(at_most) else { return false };
+    let Some(returned_total) = by(&mut inner.account) else { return false };
     let event = life.write(slot.account_id, slot.livemode, None, &LeaseReturned { returned_total });
     drop(inner);
     life.shared.metrics.lease_returns.add_one();

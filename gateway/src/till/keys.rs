@@ -28,7 +28,7 @@ const LOOK_UPS_AT_A_TIME: usize = 64;
 pub(super) struct Keys {
     known: Cache<KeyHash, Known>,
     /// By notice; the ledger's records say the same once they are looked up anew.
-    tiers: moka::sync::Cache<AccountId, Tier>,
+    tiers: moka::sync::Cache<AccountId, (Tier, Unbroken)>,
     /// Looked at at each use, so that a look-up that returns late overrides nothing.
     refused: RwLock<HashSet<KeyHash>>,
     look_ups: Semaphore,
@@ -38,8 +38,11 @@ pub(super) struct Keys {
 #[derive(Clone)]
 struct Known {
     record: Arc<KeyRecord>,
-    unbroken: (u64, u64),
+    unbroken: Unbroken,
 }
+
+/// So long it is the same, no broadcast was missed.
+type Unbroken = (u64, u64);
 
 impl Default for Keys {
     fn default() -> Self {
@@ -73,7 +76,7 @@ impl Keys {
             api_key_id: Some(record.api_key_id),
             account_id: record.account_id,
             livemode: record.livemode,
-            tier: self.tiers.get(&record.account_id).unwrap_or(record.tier),
+            tier: self.tier(shared, record.account_id).unwrap_or(record.tier),
         })
     }
 
@@ -83,8 +86,13 @@ impl Keys {
     }
 
     /// The account's plan changed.
-    pub(super) fn tier_changed(&self, account_id: AccountId, tier: Tier) {
-        self.tiers.insert(account_id, tier);
+    pub(super) fn tier_changed(&self, shared: &Shared, account_id: AccountId, tier: Tier) {
+        self.tiers.insert(account_id, (tier, shared.bus.unbroken()));
+    }
+
+    fn tier(&self, shared: &Shared, account_id: AccountId) -> Option<Tier> {
+        let (tier, unbroken) = self.tiers.get(&account_id)?;
+        (unbroken == shared.bus.unbroken()).then_some(tier)
     }
 
     async fn record(&self, shared: &Shared, hash: KeyHash) -> Result<Arc<KeyRecord>, NotAuthenticated> {

@@ -116,6 +116,9 @@ impl Life {
     /// Waits until an acknowledgement would count, and gives the connection over which it would. None when the life is
     /// over or the time is.
     pub(super) async fn confirmed_by(&self, deadline: Instant) -> Option<u64> {
+        if let (false, Some(connection)) = (self.is_over(), self.confirmed_connection()) {
+            return Some(connection);
+        }
         loop {
             let decided = self.decided.notified();
             tokio::pin!(decided);

@@ -70,7 +70,7 @@ fn answered(life: &Life, slot: &Slot, reply: &LeaseReply) -> Next {
     let mut inner = slot.lock();
     let (verdicts, next) = inner.account.answered(reply, now);
     inner.tell(verdicts);
-    let word = inner.account.word(now);
+    let word = inner.account.word();
     inner.answer(word);
     next
 }
