@@ -62,7 +62,7 @@ impl Config {
         Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let production = variable("LAYERS_ENV").is_some_and(|name| name == "production");
         let test_secret = variable("LAYERS_TEST_SECRET");
         if production && test_secret.is_some() {

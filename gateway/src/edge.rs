@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use schemas::money::Nanocredits;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Patience};
 use crate::credits::Balances;
@@ -25,6 +26,7 @@ struct Inner {
     patience: Patience,
     balances: Option<Balances>,
     metrics: Metrics,
+    cut: CancellationToken,
 }
 
 impl Edge {
@@ -44,6 +46,7 @@ impl Edge {
             patience: config.patience,
             balances,
             metrics: Metrics::default(),
+            cut: CancellationToken::new(),
         })))
     }
 
@@ -60,6 +63,11 @@ impl Edge {
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Cancelled when the process cannot wait any longer: running streams settle and end.
+    pub fn cut(&self) -> &CancellationToken {
+        &self.0.cut
     }
 
     /// The read model of credits, if there is a database.

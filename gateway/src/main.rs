@@ -28,7 +28,8 @@ async fn main() -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    serve::serve(listener, routes::router(edge), stop, config.drain).await;
+    let cut = edge.cut().clone();
+    serve::serve(listener, routes::router(edge), stop, config.drain, cut).await;
     till.close(config.drain).await;
     Ok(())
 }

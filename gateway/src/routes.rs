@@ -71,3 +71,77 @@ async fn in_our_words(response: Response) -> Response {
     }
     Error::UnknownRoute { asked: "the path cannot be read".into() }.into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Method, StatusCode};
+    use http_body_util::BodyExt;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::till::{Till, TillConfig};
+
+    /// A gateway that nobody answers: no ledger, no provider, no database.
+    async fn alone() -> TowerToHyperService<Router> {
+        let config = Config::read(|name| (name == "NATS_URL").then(|| "nats://127.0.0.1:1".to_owned())).unwrap();
+        let till = Till::open(TillConfig::new(&config.nats_url, config.cell.clone())).await.unwrap();
+        TowerToHyperService::new(router(Edge::new(&config, till).unwrap()))
+    }
+
+    async fn ask(
+        service: &TowerToHyperService<Router>,
+        method: &Method,
+        path: &str,
+    ) -> (StatusCode, Option<String>, Value) {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = service.call(request).await.unwrap();
+        let status = response.status();
+        let id = response.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, id, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn is_an_error(body: &Value) -> bool {
+        let members = ["message", "type", "param", "code"];
+        body["error"].as_object().is_some_and(|error| members.iter().all(|member| error.contains_key(*member)))
+    }
+
+    #[tokio::test]
+    async fn no_route_is_open_that_is_not_listed() {
+        let service = alone().await;
+        let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+        for path in paths() {
+            let path = path.replace("{*id}", "anthropic%2Fclaude-haiku-4.5");
+            for method in &methods {
+                let (status, id, body) = ask(&service, method, &path).await;
+                assert!(id.is_some_and(|id| uuid::Uuid::parse_str(&id).is_ok()), "{method} {path}");
+                if OPEN.contains(&path.as_str()) {
+                    assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+                } else {
+                    assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+                    assert!(is_an_error(&body), "{method} {path}: {body}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_in_the_apis_form() {
+        let service = alone().await;
+        for (method, path, status) in [
+            (Method::POST, "/v1/nope", StatusCode::NOT_FOUND),
+            (Method::GET, "/", StatusCode::NOT_FOUND),
+            (Method::POST, "/health", StatusCode::METHOD_NOT_ALLOWED),
+        ] {
+            let (got, id, body) = ask(&service, &method, path).await;
+            assert_eq!(got, status, "{path}");
+            assert!(id.is_some() && is_an_error(&body), "{path}: {body}");
+        }
+        let (status, _, body) = ask(&service, &Method::GET, "/health").await;
+        assert_eq!((status, &body["status"]), (StatusCode::SERVICE_UNAVAILABLE, &"unavailable".into()));
+    }
+}

@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A client that has not sent the head of its request by then is none.
@@ -16,8 +17,18 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// After an error of `accept` that concerns the process, not one client: out of file descriptors, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` comes, then accepts nobody and waits for what runs, at most for `drain`.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, drain: Duration) {
+/// When streams are told to end, they settle, say so to their clients, and end within this time.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Serves until `stop` comes, then accepts nobody and waits for what runs, at most for `drain`; then `cut` ends the streams
+/// that still run.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    drain: Duration,
+    cut: CancellationToken,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).pipeline_flush(true);
     let http = Arc::new(http);
@@ -45,8 +56,12 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     drop(listener);
     connections.close();
     tracing::info!(connections = connections.len(), "draining");
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    let mut ended = std::pin::pin!(graceful.shutdown());
+    if tokio::time::timeout(drain, &mut ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "drain.over");
+        cut.cancel();
+        // Whole answers that are still being fetched may come while the till closes.
+        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
     }
 }
 

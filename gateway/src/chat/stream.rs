@@ -17,6 +17,7 @@ use bytes::Bytes;
 use schemas::event::{ReleaseReason, UsageStatus};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::channel::channel;
 use super::course::Course;
@@ -31,6 +32,9 @@ use crate::upstream::{Answering, Failure};
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// The end of the provider's body follows its last event at once; waiting for it keeps the connection for the next request.
 const LAST_BYTES: Duration = Duration::from_secs(1);
+
+/// For a usage that no price fits, which no bounded usage is.
+const UNRATED: &str = "the usage could not be rated";
 
 /// Begins the stream; returns when there is something to send, or nothing will come.
 pub(super) async fn begin(edge: &Edge, order: Order, hold: Hold, body: Bytes) -> Result<Response, Error> {
@@ -67,6 +71,7 @@ struct Pump {
 /// Why the stream is over before its end.
 enum Broken {
     ClientGone,
+    Stopping,
     Failed(Failure),
 }
 
@@ -80,18 +85,28 @@ impl Pump {
     async fn run(mut self, hold: Hold, body: Bytes) {
         match self.stream(&hold, body).await {
             Ok(answering) => self.finish(hold, answering).await,
-            Err(Broken::ClientGone) => self.give_up(hold),
+            Err(Broken::ClientGone) => {
+                let words = "the client left before the answer ended".to_owned();
+                let went = self.went(UsageStatus::Cancelled, Some(words));
+                self.charge(hold, &went);
+            }
+            Err(Broken::Stopping) => {
+                let went =
+                    self.went(UsageStatus::Error, Some("the gateway stopped before the answer ended".to_owned()));
+                self.charge(hold, &went);
+                self.report(Error::Stopping).await;
+            }
             Err(Broken::Failed(failure)) => self.fail(hold, failure).await,
         }
     }
 
     /// Moves events until `[DONE]`. Whatever breaks it off drops the call to the provider.
     async fn stream(&mut self, hold: &Hold, body: Bytes) -> Result<Answering, Broken> {
-        let client = self.client.clone();
+        let (client, cut) = (self.client.clone(), self.edge.cut().clone());
         let calling = self.edge.client().chat(hold, &self.order.connection, body, self.order.until);
-        let mut answering = or_gone(&client, calling).await??;
+        let mut answering = unless_over(&client, &cut, calling).await??;
         loop {
-            let read = or_gone(&client, answering.next()).await??;
+            let read = unless_over(&client, &cut, answering.next()).await??;
             self.first_byte.get_or_insert_with(Instant::now);
             let ended = read.is_none();
             let taken = match read {
@@ -132,7 +147,8 @@ impl Pump {
     /// The answer is whole: settles it, then lets its last events go.
     async fn finish(mut self, hold: Hold, mut answering: Answering) {
         let Some(record) = self.order.record(&self.went(UsageStatus::Success, None), Instant::now()) else {
-            return self.unrated(hold).await;
+            on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
+            return self.report(Error::Internal).await;
         };
         let usage = record.usage;
         let settled = self.settled(hold.settle(record)).await;
@@ -166,13 +182,12 @@ impl Pump {
         }
     }
 
-    /// The client is gone: what was delivered is charged.
-    fn give_up(self, hold: Hold) {
-        let words = "the client left before the answer ended".to_owned();
-        match self.order.record(&self.went(UsageStatus::Cancelled, Some(words)), Instant::now()) {
-            Some(record) => on_its_own(hold.settle(record)),
-            None => on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into())),
-        }
+    /// The answer broke off: what was delivered is charged.
+    fn charge(&self, hold: Hold, went: &Went<'_>) {
+        on_its_own(match self.order.record(went, Instant::now()) {
+            Some(record) => hold.settle(record),
+            None => hold.release(ReleaseReason::GatewayFailed, UNRATED.into()),
+        });
     }
 
     /// The provider failed: what was delivered is charged, and the client is told, never left with a silent end.
@@ -181,16 +196,8 @@ impl Pump {
             on_its_own(hold.release(ReleaseReason::ProviderFailed, failure.words()));
             return self.report(Error::Upstream(failure)).await;
         }
-        match self.order.record(&self.went(UsageStatus::Error, Some(failure.words())), Instant::now()) {
-            Some(record) => on_its_own(hold.settle(record)),
-            None => return self.unrated(hold).await,
-        }
+        self.charge(hold, &self.went(UsageStatus::Error, Some(failure.words())));
         self.report(Error::UpstreamCharged(failure)).await;
-    }
-
-    async fn unrated(mut self, hold: Hold) {
-        on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
-        self.report(Error::Internal).await;
     }
 
     /// Tells the client: as a status while there is none yet, else as an event that every SDK takes for an error.
@@ -216,13 +223,16 @@ impl Pump {
     }
 }
 
-const UNRATED: &str = "the usage could not be rated";
-
-/// The result, unless the client leaves first.
-async fn or_gone<T>(client: &mpsc::Sender<Bytes>, result: impl Future<Output = T>) -> Result<T, Broken> {
+/// The result, unless the client leaves or the gateway stops first.
+async fn unless_over<T>(
+    client: &mpsc::Sender<Bytes>,
+    cut: &CancellationToken,
+    result: impl Future<Output = T>,
+) -> Result<T, Broken> {
     tokio::select! {
         biased;
         result = result => Ok(result),
         () = client.closed() => Err(Broken::ClientGone),
+        () = cut.cancelled() => Err(Broken::Stopping),
     }
 }

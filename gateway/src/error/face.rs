@@ -177,6 +177,11 @@ impl Error {
             }
             Self::Upstream(failure) => upstream(failure),
             Self::UpstreamCharged(failure) => upstream(failure).never_retry(),
+            Self::Stopping => unavailable(
+                "gateway_stopping",
+                "The gateway had to stop before the answer ended. What was delivered is charged.",
+            )
+            .never_retry(),
             Self::SettlementUnconfirmed => unavailable(
                 "settlement_unconfirmed",
                 "The answer is ready, but its charge could not be confirmed in time. It will be settled; a retry would \
@@ -245,7 +250,9 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
-            Self::CannotAuthenticate | Self::CannotAuthorize { .. } | Self::NoProvider { .. } => "unavailable",
+            Self::CannotAuthenticate | Self::CannotAuthorize { .. } | Self::NoProvider { .. } | Self::Stopping => {
+                "unavailable"
+            }
             Self::Upstream(Failure::Refused { .. }) => "invalid",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",

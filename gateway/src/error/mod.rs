@@ -91,6 +91,8 @@ pub enum Error {
     Upstream(Failure),
     /// The provider failed after it had delivered something, which was charged.
     UpstreamCharged(Failure),
+    /// The gateway stops in the midst of a stream; what was delivered was charged.
+    Stopping,
     /// The answer is there, its charge is not yet confirmed.
     SettlementUnconfirmed,
     /// The read models cannot be read.
