@@ -57,7 +57,7 @@ async fn revoked(till: &Inner, message: &Message) {
     till.keys.revoke(notice.key_hash);
     till.shared.metrics.revocations.add_one();
     if let Some(reply) = &message.reply {
-        till.shared.bus.say(reply.clone(), &RevocationSeen { lives: till.lives.emitters() }).await;
+        till.shared.bus.say(reply.clone(), &RevocationSeen { lives: till.lives.names() }).await;
     }
 }
 
@@ -65,6 +65,9 @@ fn beacon(till: &Arc<Inner>, message: &Message) {
     let Some(beacon) = read::<Beacon>(message) else { return };
     let shared = &till.shared;
     shared.hear(&beacon);
+    for life in till.lives.all() {
+        life.outbox().ledger_heard(shared.now());
+    }
     if beacon.generation > shared.generation() {
         shared.set_generation(beacon.generation);
     }

@@ -38,7 +38,8 @@ pub(super) async fn close(till: &Arc<Inner>, within: Duration) {
             "what this life still owes is lost with this process; the ledger ends its holds"
         );
     }
-    heartbeat::say(till, true).await;
+    // All names: what is forgotten here may still be open at the ledger, which ends it at once on this word.
+    heartbeat::say(till, till.lives.names(), true).await;
     shared.bus.flush().await;
     shared.stop.cancel();
     shared.background.close();

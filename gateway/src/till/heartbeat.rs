@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemas::ids::EmitterId;
 use schemas::message::Heartbeat;
 use tokio::time::timeout;
 
@@ -13,7 +14,7 @@ const BEATS_A_LEASE: u32 = 5;
 pub(super) async fn beat(till: Arc<Inner>) {
     let shared = &till.shared;
     loop {
-        say(&till, false).await;
+        say(&till, till.lives.emitters(), false).await;
         till.count_gateways();
         let pause = (shared.lease_time() / BEATS_A_LEASE).max(Duration::from_millis(10));
         tokio::select! {
@@ -24,7 +25,7 @@ pub(super) async fn beat(till: Arc<Inner>) {
 }
 
 /// One heartbeat.
-pub(super) async fn say(till: &Inner, leaving: bool) {
-    let beat = Heartbeat { process: till.shared.process, lives: till.lives.emitters(), leaving };
+pub(super) async fn say(till: &Inner, lives: Vec<EmitterId>, leaving: bool) {
+    let beat = Heartbeat { process: till.shared.process, lives, leaving };
     till.shared.bus.say(till.shared.cell.heartbeat(), &beat).await;
 }

@@ -1,5 +1,6 @@
 //! The lives of this process: the one that authorizes, and older ones that still owe something.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use parking_lot::Mutex;
 use schemas::ids::EmitterId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
 
 use super::keep;
 use super::life::Life;
@@ -19,17 +21,21 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// What keeps it from registering is said this often.
 const SAID_EVERY: Duration = Duration::from_secs(5);
 
+/// So many lives of this process are recent.
+const RECENT: usize = 64;
+
 /// All lives that are not forgotten.
 #[derive(Debug)]
 pub(super) struct Lives {
     current: ArcSwapOption<Life>,
     all: Mutex<Vec<Arc<Life>>>,
+    names: Mutex<VecDeque<EmitterId>>,
     changed: watch::Sender<u64>,
 }
 
 impl Default for Lives {
     fn default() -> Self {
-        Self { current: ArcSwapOption::empty(), all: Mutex::default(), changed: watch::channel(0).0 }
+        Self { current: ArcSwapOption::empty(), all: Mutex::default(), names: Mutex::default(), changed: watch::channel(0).0 }
     }
 }
 
@@ -55,7 +61,23 @@ impl Lives {
         self.all.lock().clone()
     }
 
-    /// Their names, for the heartbeat.
+    /// The names of all recent lives of this process, also of those that are forgotten or whose registration was abandoned:
+    /// the ledger may not know yet that they are over, and waits for the word of each.
+    pub(super) fn names(&self) -> Vec<EmitterId> {
+        self.names.lock().iter().copied().collect()
+    }
+
+    fn name(&self) -> EmitterId {
+        let emitter = EmitterId(Uuid::now_v7());
+        let mut names = self.names.lock();
+        if names.len() == RECENT {
+            names.pop_front();
+        }
+        names.push_back(emitter);
+        emitter
+    }
+
+    /// The names of those that are not forgotten, for the heartbeat.
     pub(super) fn emitters(&self) -> Vec<EmitterId> {
         self.all.lock().iter().map(|life| life.emitter).collect()
     }
@@ -103,7 +125,7 @@ impl Lives {
                     () = shared.renew.notified() => continue,
                 }
             }
-            let obstacle = match try_to_register(&shared).await {
+            let obstacle = match self.try_to_register(&shared).await {
                 Ok(born) if !shared.is_closing() => {
                     said = None;
                     self.begin(born);
@@ -124,13 +146,13 @@ impl Lives {
             }
         }
     }
-}
 
-async fn try_to_register(shared: &Arc<Shared>) -> anyhow::Result<Born> {
-    let (Some((version, fits)), true) = (shared.bus.server(), shared.bus.is_connected()) else {
-        anyhow::bail!("NATS is not reachable");
-    };
-    let (major, minor, patch) = super::bus::OLDEST_SERVER;
-    anyhow::ensure!(fits, "the NATS server is {version}; {major}.{minor}.{patch} or newer is needed");
-    register(shared).await
+    async fn try_to_register(&self, shared: &Arc<Shared>) -> anyhow::Result<Born> {
+        let (Some((version, fits)), true) = (shared.bus.server(), shared.bus.is_connected()) else {
+            anyhow::bail!("NATS is not reachable");
+        };
+        let (major, minor, patch) = super::bus::OLDEST_SERVER;
+        anyhow::ensure!(fits, "the NATS server is {version}; {major}.{minor}.{patch} or newer is needed");
+        register(shared, self.name()).await
+    }
 }

@@ -63,11 +63,11 @@ pub struct Outbox {
     bytes: usize,
     /// The largest `seq` that the ledger has reported.
     reported: u64,
-    /// Since when the ledger reports without a long pause, and when it reported last.
+    /// Since when the ledger is heard without a long pause, and when it was heard last.
     listening: Option<(Duration, Duration)>,
 }
 
-/// After a longer pause of the ledger's reports, the count of silence begins anew.
+/// After a longer pause of the ledger, the count of silence begins anew.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Outbox {
@@ -93,12 +93,17 @@ impl Outbox {
         }
     }
 
-    /// The ledger has appended everything up to `through`, and these inclusive ranges beyond.
-    pub fn appended(&mut self, through: u64, beyond: &[(u64, u64)], now: Duration) {
+    /// The ledger is there: from now on its silence about an event means something.
+    pub fn ledger_heard(&mut self, now: Duration) {
         self.listening = match self.listening {
             Some((since, last)) if now.saturating_sub(last) <= LONGEST_PAUSE => Some((since, now)),
             _ => Some((now, now)),
         };
+    }
+
+    /// The ledger has appended everything up to `through`, and these inclusive ranges beyond.
+    pub fn appended(&mut self, through: u64, beyond: &[(u64, u64)], now: Duration) {
+        self.ledger_heard(now);
         let ranges = std::iter::once((0, through)).chain(beyond.iter().copied());
         for (start, end) in ranges {
             self.reported = self.reported.max(end);

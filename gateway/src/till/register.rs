@@ -6,7 +6,6 @@ use async_nats::Subscriber;
 use schemas::ids::EmitterId;
 use schemas::message::{Register, Registered};
 use schemas::subject::GATES;
-use uuid::Uuid;
 
 use super::life::Life;
 use super::shared::Shared;
@@ -23,9 +22,8 @@ pub(super) struct Born {
     pub(super) recalls: Subscriber,
 }
 
-/// Registers a fresh life, once.
-pub(super) async fn register(shared: &Arc<Shared>) -> anyhow::Result<Born> {
-    let emitter = EmitterId(Uuid::now_v7());
+/// Registers a life under a fresh name, once.
+pub(super) async fn register(shared: &Arc<Shared>, emitter: EmitterId) -> anyhow::Result<Born> {
     // Before it is known to anyone, so that no word is missed.
     let appended = shared.bus.hear(shared.cell.appended(emitter)).await?;
     let recalls = shared.bus.hear(shared.cell.recall(emitter)).await?;
