@@ -11,6 +11,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A process that lived shorter than this is not started again at once: its server may still be on its way back.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
 const PAUSE_AFTER_SHORT_LIFE: Duration = Duration::from_millis(500);
+/// The pause doubles with each short life in a row, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Looks after processes until dropped.
 #[derive(Debug)]
@@ -36,19 +38,39 @@ impl Drop for Supervisor {
     }
 }
 
+/// How long to wait before the next start of one process.
+#[derive(Debug, Default, Clone)]
+struct Patience {
+    not_before: Option<Instant>,
+    pause: Duration,
+}
+
+impl Patience {
+    /// Whether a process that is dead after a life of `lived` is to be started now.
+    fn is_over(&mut self, lived: Duration, now: Instant) -> bool {
+        if let Some(then) = self.not_before {
+            if now >= then {
+                self.not_before = None;
+                return true;
+            }
+            return false;
+        }
+        if lived >= SHORT_LIFE {
+            self.pause = Duration::ZERO;
+            return true;
+        }
+        self.pause = (self.pause * 2).clamp(PAUSE_AFTER_SHORT_LIFE, LONGEST_PAUSE);
+        self.not_before = Some(now + self.pause);
+        false
+    }
+}
+
 fn look_after(processes: &[Arc<Process>], ended: &Receiver<()>) {
-    let mut not_before: Vec<Option<Instant>> = vec![None; processes.len()];
+    let mut patience = vec![Patience::default(); processes.len()];
     while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-        for (process, not_before) in processes.iter().zip(&mut not_before) {
-            let Some(lived) = process.died() else { continue };
-            let now = Instant::now();
-            match *not_before {
-                Some(then) if now < then => continue,
-                None if lived < SHORT_LIFE => {
-                    *not_before = Some(now + PAUSE_AFTER_SHORT_LIFE);
-                    continue;
-                }
-                _ => *not_before = None,
+        for (process, patience) in processes.iter().zip(&mut patience) {
+            if !process.died().is_some_and(|lived| patience.is_over(lived, Instant::now())) {
+                continue;
             }
             let name = process.name();
             match process.start() {
@@ -75,6 +97,19 @@ mod tests {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+
+    #[test]
+    fn who_dies_early_waits_longer_each_time() {
+        let (mut patience, mut now) = (Patience::default(), Instant::now());
+        assert!(patience.is_over(SHORT_LIFE, now), "after a long life at once");
+        for pause in [500, 1000, 2000, 4000, 5000, 5000].map(Duration::from_millis) {
+            assert!(!patience.is_over(Duration::ZERO, now));
+            assert!(!patience.is_over(Duration::ZERO, now + pause - Duration::from_millis(1)));
+            now += pause;
+            assert!(patience.is_over(Duration::ZERO, now));
+        }
+        assert!(patience.is_over(SHORT_LIFE, now));
     }
 
     #[test]
