@@ -59,10 +59,21 @@ pub(super) async fn change(
     .execute(&mut *connection)
     .await?;
     // A late fact can move a request to another sum. An empty one goes, as if it had never been: a rebuild makes none.
-    if rows.iter().any(|row| row.1.requests < 0) {
-        sqlx::query!("delete from read_models.usage_daily where version = $1 and requests = 0", version)
-            .execute(connection)
-            .await?;
+    let left: Vec<_> = rows.iter().filter(|row| row.1.requests < 0).collect();
+    if !left.is_empty() {
+        sqlx::query!(
+            "delete from read_models.usage_daily d
+             using unnest($2::uuid[], $3::date[], $4::text[], $5::text[]) as l(account_id, day, model_id, provider)
+             where d.version = $1 and d.requests = 0 and d.account_id = l.account_id and d.day = l.day
+                and d.model_id = l.model_id and d.provider = l.provider",
+            version,
+            &column(&left, |row| row.0.account_id),
+            &column(&left, |row| row.0.day),
+            &column(&left, |row| row.0.model_id.as_str()) as &[&str],
+            &column(&left, |row| row.0.provider.as_str()) as &[&str],
+        )
+        .execute(connection)
+        .await?;
     }
     Ok(())
 }

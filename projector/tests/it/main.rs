@@ -1,0 +1,13 @@
+//! The projector against a real PostgreSQL, and its pure core against the ledger's fold.
+
+mod kit;
+
+mod balances_are_the_books;
+mod follow;
+mod poison;
+mod profile;
+mod program;
+mod rebuild;
+mod roles;
+mod rows;
+mod slots_in_any_order;
