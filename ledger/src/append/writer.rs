@@ -194,6 +194,8 @@ impl Writer {
         items: &[Item],
     ) -> Result<(Vec<Outcome>, Written), (Failure, Option<(Vec<Outcome>, Written)>)> {
         let mut touched = Touched::default();
+        // After a reload its own counter is in the table only.
+        touched.emitters.insert(self.state.own.emitter);
         for item in items {
             match item {
                 Item::Message(message, event) => {

@@ -32,8 +32,9 @@ impl Asking {
     /// Asks the ledger that is active. While none is, it waits, up to half a minute.
     pub(super) async fn ask<T: DeserializeOwned>(&self, command: &str, ask: &impl Serialize) -> Result<T> {
         let options = async_nats::ConnectOptions::new().name("ledger command line").request_timeout(Some(PATIENCE));
+        let servers: Vec<&str> = self.nats.nats_url.split(',').map(str::trim).collect();
         let client = options
-            .connect(&self.nats.nats_url)
+            .connect(servers.as_slice())
             .await
             .with_context(|| format!("cannot reach NATS at {}", self.nats.nats_url))?;
         let payload: bytes::Bytes = serde_json::to_vec(ask)?.into();

@@ -19,9 +19,11 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// Connects, waiting for the server as long as it takes.
+    /// Connects to the first of the servers that answers (`url` may name several, with commas), waiting for one as long
+    /// as it takes.
     pub async fn connect(url: &str, name: &str) -> Result<Self> {
         let (sender, connections) = watch::channel(0);
+        let servers: Vec<&str> = url.split(',').map(str::trim).collect();
         let options = ConnectOptions::new()
             .name(name)
             .retry_on_initial_connect()
@@ -36,7 +38,7 @@ impl Nats {
                 }
                 async {}
             });
-        let client = options.connect(url).await.with_context(|| format!("cannot use NATS at {url}"))?;
+        let client = options.connect(servers.as_slice()).await.with_context(|| format!("cannot use NATS at {url}"))?;
         let mut nats = Self { client, connections };
         nats.connections.wait_for(|count| *count > 0).await.context("the connection to NATS was given up")?;
         nats.check_version()?;

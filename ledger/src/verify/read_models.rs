@@ -11,16 +11,8 @@ use uuid::Uuid;
 
 use super::Report;
 
-/// Position of the read models; nothing where there are none.
+/// Position of the read models; nothing before a projector ran for the first time.
 pub(super) async fn checkpoint(db: &mut PgConnection) -> Result<Option<u64>> {
-    let there: bool = sqlx::query_scalar(
-        "select to_regclass('public.credit_balances') is not null and to_regclass('projector.checkpoint') is not null",
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    if !there {
-        return Ok(None);
-    }
     let position: Option<i64> =
         sqlx::query_scalar("select position from projector.projection where live").fetch_optional(db).await?;
     Ok(position.map(|position| position as u64))

@@ -91,9 +91,7 @@ async fn what_cannot_be_true_is_quarantined_with_its_bytes_and_holds_nothing_bac
 async fn events_can_be_neither_changed_nor_removed() {
     let kit = Kit::start().await;
     kit.open_account(100).await;
-    for change in
-        ["update ledger.events set seq = 99", "delete from ledger.events", "truncate ledger.events"]
-    {
+    for change in ["update ledger.events set seq = 99", "delete from ledger.events", "truncate ledger.events"] {
         let refused = sqlx::query(change).execute(&mut kit.db().await).await.unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{change}: {refused}");
     }
@@ -120,8 +118,7 @@ async fn an_emitter_is_told_how_far_it_is_and_what_is_missing() {
     gateway.publish(&first).await;
     gateway.publish(&last).await;
     let mut heard = async |through: u64, beyond: &[(u64, u64)]| loop {
-        let appended: schemas::message::Appended =
-            serde_json::from_slice(&told.next().await.unwrap().payload).unwrap();
+        let appended: schemas::message::Appended = serde_json::from_slice(&told.next().await.unwrap().payload).unwrap();
         if (appended.through, appended.beyond.as_slice()) == (through, beyond) {
             return;
         }

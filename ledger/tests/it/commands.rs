@@ -109,8 +109,7 @@ async fn prices_get_the_next_version_and_nonsense_is_refused() {
     };
     let refused = kit.command::<_, PriceBookReply>(command_name::PUBLISH_PRICE_BOOK, &ask("{}")).await;
     assert_eq!(refused.unwrap_err(), "BadPriceBook");
-    let second: PriceBookReply =
-        kit.command(command_name::PUBLISH_PRICE_BOOK, &ask(FIRST_CATALOGUE)).await.unwrap();
+    let second: PriceBookReply = kit.command(command_name::PUBLISH_PRICE_BOOK, &ask(FIRST_CATALOGUE)).await.unwrap();
     assert_eq!((second.book.version, second.book.default_margin_bps), (2, 5_000));
     assert_eq!(kit.command::<_, PriceBookReply>("no-such-command", &()).await.unwrap_err(), "UnknownCommand");
     assert_eq!(kit.command::<_, PriceBookReply>(command_name::ADD_CREDITS, &()).await.unwrap_err(), "Malformed");

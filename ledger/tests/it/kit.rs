@@ -176,7 +176,8 @@ impl Kit {
     }
 
     pub async fn until_number(&self, sql: &'static str, expected: i64) {
-        self.until(&format!("{sql} = {expected}"), || async { (self.number(sql).await == expected).then_some(()) }).await;
+        self.until(&format!("{sql} = {expected}"), || async { (self.number(sql).await == expected).then_some(()) })
+            .await;
     }
 
     /// Unleased, leased, held, charged, lost; whole credits.

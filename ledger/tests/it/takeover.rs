@@ -64,5 +64,7 @@ async fn a_restart_of_postgres_loses_nothing() {
     gateway.whole_request(account, 30, 10_000, 24).await;
     kit.postgres.restart().unwrap();
     kit.until_money(account, [40, 36, 0, 24, 0]).await;
+    // What the ledger itself says goes on where it was, too.
+    kit.add(account, 1, "after the restart").await.unwrap();
     kit.finish().await;
 }
