@@ -150,6 +150,9 @@ fn headers(ask: &Ask<'_>, model: &Model, filled: Option<u64>) -> HeaderMap {
     headers
 }
 
+/// Why a hold is released at a stop.
+const STOPPED: &str = "the gateway stopped before the answer ended";
+
 /// A settlement runs to its end by itself; nobody waits for this one.
 fn on_its_own(_: Settling) {}
 

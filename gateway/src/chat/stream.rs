@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::channel;
 use super::course::Course;
-use super::on_its_own;
 use super::order::{Order, Went};
+use super::{STOPPED, on_its_own};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::{Hold, Settled};
@@ -90,12 +90,7 @@ impl Pump {
                 let went = self.went(UsageStatus::Cancelled, Some(words));
                 self.charge(hold, &went);
             }
-            Err(Broken::Stopping) => {
-                let went =
-                    self.went(UsageStatus::Error, Some("the gateway stopped before the answer ended".to_owned()));
-                self.charge(hold, &went);
-                self.report(Error::Stopping).await;
-            }
+            Err(Broken::Stopping) => self.stop(hold).await,
             Err(Broken::Failed(failure)) => self.fail(hold, failure).await,
         }
     }
@@ -190,9 +185,23 @@ impl Pump {
         });
     }
 
+    /// The gateway stops: what was delivered is charged, and the client is told.
+    async fn stop(mut self, hold: Hold) {
+        if self.nothing_came() {
+            on_its_own(hold.release(ReleaseReason::GatewayFailed, STOPPED.into()));
+            return self.report(Error::Stopping).await;
+        }
+        self.charge(hold, &self.went(UsageStatus::Error, Some(STOPPED.into())));
+        self.report(Error::StoppingCharged).await;
+    }
+
+    fn nothing_came(&self) -> bool {
+        self.course.delivered.nothing() && self.course.reported.is_none()
+    }
+
     /// The provider failed: what was delivered is charged, and the client is told, never left with a silent end.
     async fn fail(mut self, hold: Hold, failure: Failure) {
-        if self.course.delivered.nothing() && self.course.reported.is_none() {
+        if self.nothing_came() {
             on_its_own(hold.release(ReleaseReason::ProviderFailed, failure.words()));
             return self.report(Error::Upstream(failure)).await;
         }

@@ -11,7 +11,7 @@ use schemas::money::Nanocredits;
 
 use super::answer::{Answer, Delivered};
 use super::order::{Order, Went};
-use super::{COST, cost, json, on_its_own};
+use super::{COST, STOPPED, cost, json, on_its_own};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::Hold;
@@ -38,7 +38,16 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
         let first_byte = Instant::now();
         Ok::<_, Failure>((first_byte, answering.whole(ANSWER_LIMIT).await?))
     };
-    let read = answered.await.and_then(|(first_byte, bytes)| {
+    let answered = tokio::select! {
+        biased;
+        answered = answered => answered,
+        // What the provider bills for it is our loss; a hold that stays open until it expires would be the customer's.
+        () = edge.cut().cancelled() => {
+            on_its_own(hold.release(ReleaseReason::GatewayFailed, STOPPED.into()));
+            return Err(Error::Stopping);
+        }
+    };
+    let read = answered.and_then(|(first_byte, bytes)| {
         let text = std::str::from_utf8(&bytes).map_err(|_| Failure::Malformed)?;
         let answer = read(&order, text)?;
         Ok((settle_with(&order, &answer, first_byte), bytes))

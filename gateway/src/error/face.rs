@@ -177,7 +177,11 @@ impl Error {
             }
             Self::Upstream(failure) => upstream(failure),
             Self::UpstreamCharged(failure) => upstream(failure).never_retry(),
-            Self::Stopping => unavailable(
+            Self::Stopping => {
+                unavailable("gateway_stopping", "The gateway had to stop before the answer came. Please try again.")
+                    .after(Duration::from_secs(1))
+            }
+            Self::StoppingCharged => unavailable(
                 "gateway_stopping",
                 "The gateway had to stop before the answer ended. What was delivered is charged.",
             )
@@ -250,9 +254,11 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
-            Self::CannotAuthenticate | Self::CannotAuthorize { .. } | Self::NoProvider { .. } | Self::Stopping => {
-                "unavailable"
-            }
+            Self::CannotAuthenticate
+            | Self::CannotAuthorize { .. }
+            | Self::NoProvider { .. }
+            | Self::Stopping
+            | Self::StoppingCharged => "unavailable",
             Self::Upstream(Failure::Refused { .. }) => "invalid",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",

@@ -91,8 +91,10 @@ pub enum Error {
     Upstream(Failure),
     /// The provider failed after it had delivered something, which was charged.
     UpstreamCharged(Failure),
-    /// The gateway stops in the midst of a stream; what was delivered was charged.
+    /// The gateway stops before the answer came; nothing was charged.
     Stopping,
+    /// The gateway stops in the midst of a stream; what was delivered was charged.
+    StoppingCharged,
     /// The answer is there, its charge is not yet confirmed.
     SettlementUnconfirmed,
     /// The read models cannot be read.
