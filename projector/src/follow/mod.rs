@@ -11,7 +11,8 @@ pub(crate) mod months;
 mod status;
 mod waker;
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
@@ -30,7 +31,7 @@ use crate::log::{self, Logged};
 /// Events a transaction: large enough that its costs are shared, small enough that rows appear at once.
 const BATCH: i64 = 2_000;
 /// A batch that takes longer hangs: the connection is given up.
-const BATCH_TIME_LIMIT: Duration = Duration::from_secs(60);
+const STEP_TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How often a projector that has nothing to do looks all the same.
 const IDLE: Duration = Duration::from_secs(1);
 /// Waits between attempts to reach the database grow from here …
@@ -42,43 +43,26 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub async fn follow(options: &PgConnectOptions, status: &Status) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let was_following = match session(options, status).await {
-            Ok(never) => match never {},
-            Err(Ended { error, was_following }) => {
-                status.lost(&error);
-                tracing::warn!(error = %error, "not following; trying again");
-                was_following
-            }
-        };
-        pause = if was_following { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        let begin = Instant::now();
+        let Err(error) = session(options, status).await;
+        status.lost(&error);
+        tracing::warn!(%error, "not following; trying again");
+        // A session that lasted was healthy; one that fails at once, again and again, must not fill the log.
+        pause = if begin.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         sleep(pause).await;
     }
 }
 
-/// Why following ended, and whether it had begun.
-struct Ended {
-    error: ApplyError,
-    was_following: bool,
-}
-
-impl<E: Into<ApplyError>> From<E> for Ended {
-    fn from(error: E) -> Self {
-        Self { error: error.into(), was_following: false }
-    }
-}
-
-enum Never {}
-
-async fn session(options: &PgConnectOptions, status: &Status) -> Result<Never, Ended> {
+/// From a new connection to its end, which is always an error.
+async fn session(options: &PgConnectOptions, status: &Status) -> Result<Infallible, ApplyError> {
     let mut connection = database::connect(options).await?;
     wait_for_migrations(&mut connection, status).await?;
     stand_by(&mut connection, status).await?;
     tracing::info!("active: following the log");
-    let error = match follow_with(&mut connection, options, status).await {
-        Ok(never) => match never {},
-        Err(error) => error,
-    };
-    Err(Ended { error, was_following: true })
+    let mut waker = Waker::new(options).await?;
+    loop {
+        follow_version(&mut connection, &mut waker, status).await?;
+    }
 }
 
 async fn wait_for_migrations(connection: &mut PgConnection, status: &Status) -> Result<(), sqlx::Error> {
@@ -107,30 +91,27 @@ async fn stand_by(connection: &mut PgConnection, status: &Status) -> Result<(), 
     Ok(())
 }
 
-async fn follow_with(
-    connection: &mut PgConnection,
-    options: &PgConnectOptions,
-    status: &Status,
-) -> Result<Never, ApplyError> {
-    let mut waker = Waker::new(options).await?;
+/// Follows with the live version until it is live no more.
+async fn follow_version(connection: &mut PgConnection, waker: &mut Waker, status: &Status) -> Result<(), ApplyError> {
+    let Some(mut version) = Version::live(connection).await? else {
+        tracing::error!("no version of the read models is live; `projector rebuild` makes one");
+        sleep(IDLE).await;
+        return Ok(());
+    };
+    tracing::info!(version = version.version, position = version.position, "live version");
+    let mut months = Months::default();
     loop {
-        let Some(mut version) = Version::live(connection).await? else {
-            tracing::error!("no version of the read models is live; `projector rebuild` makes one");
-            sleep(IDLE).await;
-            continue;
-        };
-        tracing::info!(version = version.version, position = version.position, "live version");
-        let mut months = Months::default();
-        loop {
+        let step = timeout(STEP_TIME_LIMIT, async {
             months.keep_ahead(connection, &version).await?;
-            match timeout(BATCH_TIME_LIMIT, step(connection, &mut version, status)).await {
-                Ok(Ok(Step::More)) => {}
-                Ok(Ok(Step::Idle)) => waker.wait(IDLE).await?,
-                // A rebuild swapped, or another projector was quicker.
-                Ok(Err(ApplyError::Moved)) => break,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(connection_lost("a batch took too long").into()),
-            }
+            step(connection, &mut version, status).await
+        });
+        match step.await {
+            Ok(Ok(Step::More)) => {}
+            Ok(Ok(Step::Idle)) => waker.wait(IDLE).await?,
+            // A rebuild swapped, or another projector was quicker.
+            Ok(Err(ApplyError::Moved)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(connection_lost("a batch took too long").into()),
         }
     }
 }

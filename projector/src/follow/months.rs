@@ -8,6 +8,8 @@ use crate::log;
 pub(crate) const AHEAD: TimeDelta = TimeDelta::days(93);
 /// How often that is looked after.
 const EVERY: TimeDelta = TimeDelta::hours(1);
+/// How soon again where a long query stood in the way: each attempt holds up new readers for its lock_timeout.
+const AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// A request that ended this month may have begun in the one before.
 pub(crate) const BEFORE: TimeDelta = TimeDelta::days(1);
 
@@ -36,6 +38,7 @@ impl Months {
             // Rows of a month without a partition go to the default one; months are added long before.
             Err(error) if is_lock_timeout(&error) => {
                 tracing::warn!("partitions for coming months must wait for a long query");
+                self.due = Some(now + AGAIN);
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -91,7 +91,7 @@ pub enum RebuildError {
 /// Rebuilds all read models from the first event on.
 ///
 /// # Errors
-/// The live version is then as it was; what was built is dropped by the next rebuild.
+/// Queries then see what they saw before, unless the error came after the swap; half a version is dropped.
 pub async fn rebuild(options: &PgConnectOptions, mut tell: impl FnMut(Progress)) -> Result<Report, RebuildError> {
     let begin = Instant::now();
     // What is built is worth nothing before the swap, which is written through.
@@ -103,34 +103,70 @@ pub async fn rebuild(options: &PgConnectOptions, mut tell: impl FnMut(Progress))
     if !database::try_lock(connection, Lock::Rebuild).await? {
         return Err(RebuildError::AlreadyRunning);
     }
+    let report = locked(connection, begin, &mut tell).await;
+    // Given back here and not with the connection, whose end the server notices a moment later. After an error the
+    // connection may be gone, and the lock with it.
+    let unlocked = database::unlock(connection, Lock::Rebuild).await;
+    let report = report?;
+    unlocked?;
+    Ok(report)
+}
+
+async fn locked(
+    connection: &mut PgConnection,
+    begin: Instant,
+    tell: &mut impl FnMut(Progress),
+) -> Result<Report, RebuildError> {
     drop::leftovers(connection).await?;
-
     let mut version = create(connection).await?;
-    build(connection, &mut version, begin, &mut tell).await?;
-    let events_per_second = version.position as f64 / begin.elapsed().as_secs_f64();
-
-    tell(Progress::Comparing);
-    sqlx::query!("select projector.analyze_version($1)", version.version).execute(&mut *connection).await?;
-    let comparison = compare::with_live(connection, &mut version).await?;
-
-    let replaced = loop {
-        // Comparing took its time: most of what came meanwhile is applied before anybody waits.
-        build(connection, &mut version, begin, &mut tell).await?;
-        tell(Progress::Swapping);
-        if let swap::Swap::Done { replaced } = swap::attempt(connection, &mut version).await? {
-            break replaced;
+    let built = match build_and_swap(connection, &mut version, begin, tell).await {
+        Ok(built) => built,
+        Err(error) => {
+            // Half a version is of no use, and large. Where even that fails, the next rebuild sweeps.
+            if let Err(left) = drop::version(connection, version.version).await {
+                tracing::warn!(error = %left, version = version.version, "what was built is left");
+            }
+            return Err(error);
         }
     };
     go_on(connection).await?;
 
     tell(Progress::Dropping);
-    let dropped = match replaced {
+    let dropped = match built.replaced {
         Some(old) => drop::version(connection, old).await?,
         None => true,
     };
     let position = lag::read(connection).await?.map_or(version.position, |lag| lag.position);
+    let Built { replaced, comparison, events_per_second } = built;
     let seconds = begin.elapsed().as_secs_f64();
     Ok(Report { version: version.version, replaced, position, seconds, events_per_second, comparison, dropped })
+}
+
+struct Built {
+    replaced: Option<i32>,
+    comparison: Option<Comparison>,
+    events_per_second: f64,
+}
+
+async fn build_and_swap(
+    connection: &mut PgConnection,
+    version: &mut Version,
+    begin: Instant,
+    tell: &mut impl FnMut(Progress),
+) -> Result<Built, RebuildError> {
+    build(connection, version, begin, tell).await?;
+    let events_per_second = version.position as f64 / begin.elapsed().as_secs_f64();
+    tell(Progress::Comparing);
+    sqlx::query!("select projector.analyze_version($1)", version.version).execute(&mut *connection).await?;
+    let comparison = compare::with_live(connection, version).await?;
+    loop {
+        // Comparing took its time: most of what came meanwhile is applied before anybody waits.
+        build(connection, version, begin, tell).await?;
+        tell(Progress::Swapping);
+        if let swap::Swap::Done { replaced } = swap::attempt(connection, version).await? {
+            return Ok(Built { replaced, comparison, events_per_second });
+        }
+    }
 }
 
 /// An empty version with partitions for all months of the log.
@@ -185,7 +221,15 @@ async fn go_on(connection: &mut PgConnection) -> Result<(), ApplyError> {
         if events.is_empty() {
             break;
         }
-        version.apply(connection, &events, OnPoison::Quarantine).await?;
+        match version.apply(connection, &events, OnPoison::Quarantine).await {
+            Ok(_) | Err(ApplyError::Moved) => {}
+            // To find the one event is the follower's work.
+            Err(error) if error.is_an_events_fault() => {
+                tracing::warn!(%error, "the rest of the log is left to the follower");
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     database::unlock(connection, Lock::Follower).await?;
     Ok(())

@@ -43,6 +43,7 @@ async fn an_undecodable_event_is_quarantined_live_and_stops_a_rebuild() {
     assert!(matches!(stopped, RebuildError::Apply(ApplyError::Poison { position: 4, .. })), "{stopped}");
     assert_eq!(world.sql("select version from public.projection"), "1");
     assert_eq!(world.checksums(), checksums);
+    assert_eq!(world.sql("select count(*) from projector.leftover_versions()"), "0", "what was built is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

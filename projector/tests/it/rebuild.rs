@@ -7,8 +7,9 @@ use projector::rebuild::{RebuildError, rebuild};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use schemas::tier::Tier;
+use sqlx::Connection;
 
-use crate::kit::{Story, World, credits, log_of, steps};
+use crate::kit::{Story, World, credits, log_of, steps, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rebuilt_rows_are_the_same_as_those_that_were_followed() {
@@ -152,4 +153,34 @@ async fn a_rebuild_that_was_killed_leaves_nothing_that_matters() {
     assert!(report.comparison.unwrap().same);
     assert_eq!(world.checksums(), right);
     assert_eq!(world.sql("select count(*) from projector.projection"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_query_delays_the_drop_and_nobody_else() {
+    let world = World::new();
+    let mut story = Story::new();
+    let account = story.opens(Tier::Pro);
+    story.buys(account, credits(100));
+    story.pays(account, None);
+    world.append(&story.events).await;
+    world.project(2_000).await;
+    let (mut long, mut other) = (world.connect_as("layers_analyst").await, world.connect_as("layers_analyst").await);
+    let count = "select count(*) from usage_logs";
+    let mut reading = long.begin().await.unwrap();
+    let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut *reading).await.unwrap();
+    let options = world.options();
+    let mut running = Box::pin(rebuild(&options, |_| {}));
+    tokio::select! {
+        _ = &mut running => unreachable!("the old version is still being read"),
+        () = async {
+            until(|| world.sql("select version from public.projection") == "2").await;
+            for _ in 0..20 {
+                let now: i64 = sqlx::query_scalar(count).fetch_one(&mut other).await.unwrap();
+                assert_eq!(now, 1);
+            }
+        } => {}
+    }
+    reading.commit().await.unwrap();
+    assert!(running.await.unwrap().dropped);
+    assert_eq!(seen, 1);
 }
