@@ -30,15 +30,15 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// The model that puppets ask.
-pub const MODEL: &str = "anthropic/claude-sonnet-4.5";
+pub(crate) const MODEL: &str = "anthropic/claude-sonnet-4.5";
 /// Long enough for a loaded machine; what a test waits for normally takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a test's ledger is set.
 #[derive(Clone, Copy)]
-pub struct Settings {
-    pub lease: Duration,
-    pub request: Duration,
+pub(crate) struct Settings {
+    pub(crate) lease: Duration,
+    pub(crate) request: Duration,
 }
 
 impl Default for Settings {
@@ -47,34 +47,34 @@ impl Default for Settings {
     }
 }
 
-pub struct Kit {
-    pub nats: NatsServer,
-    pub postgres: Postgres,
-    pub client: async_nats::Client,
-    pub cell: Cell,
+pub(crate) struct Kit {
+    pub(crate) nats: NatsServer,
+    pub(crate) postgres: Postgres,
+    pub(crate) client: async_nats::Client,
+    pub(crate) cell: Cell,
     settings: Settings,
     ledgers: Vec<Running>,
 }
 
 /// A ledger on a thread and a runtime of its own; dropped, it ends at once, as by a kill: nothing is said or finished.
-pub struct Running {
+pub(crate) struct Running {
     _kill: oneshot::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Running {
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         drop(self._kill);
         self.thread.join().unwrap();
     }
 }
 
 impl Kit {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Settings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let (nats, postgres) = tokio::task::spawn_blocking(|| (NatsServer::start(), Postgres::start())).await.unwrap();
         let (nats, postgres) = (nats.unwrap(), postgres.unwrap());
         let client = async_nats::ConnectOptions::new()
@@ -92,7 +92,7 @@ impl Kit {
     }
 
     /// One more ledger; with one that is active it stands by.
-    pub fn start_ledger(&mut self) {
+    pub(crate) fn start_ledger(&mut self) {
         let config = ServeConfig {
             database: DatabaseConfig { database_url: self.postgres.url() },
             nats: NatsConfig { nats_url: self.nats.url(), cell: self.cell.clone() },
@@ -116,15 +116,15 @@ impl Kit {
     }
 
     /// The ledger that was started first.
-    pub fn first_ledger(&mut self) -> Running {
+    pub(crate) fn first_ledger(&mut self) -> Running {
         self.ledgers.remove(0)
     }
 
-    pub async fn kill_ledgers(&mut self) {
+    pub(crate) async fn kill_ledgers(&mut self) {
         self.ledgers.drain(..).for_each(Running::kill);
     }
 
-    pub async fn until_serving(&self) {
+    pub(crate) async fn until_serving(&self) {
         self.until("the ledger serves", || async {
             self.ask::<(), serde_json::Value>(self.cell.command(command_name::PRICE_BOOK), &()).await.ok()
         })
@@ -132,7 +132,7 @@ impl Kit {
     }
 
     /// Asks again and again, since what is waited for happens elsewhere.
-    pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
+    pub(crate) async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look().await {
@@ -143,45 +143,50 @@ impl Kit {
         }
     }
 
-    pub async fn ask<Q: Serialize, A: DeserializeOwned>(&self, subject: String, ask: &Q) -> Result<A, String> {
+    pub(crate) async fn ask<Q: Serialize, A: DeserializeOwned>(&self, subject: String, ask: &Q) -> Result<A, String> {
         let payload = serde_json::to_vec(ask).unwrap();
         let message = self.client.request(subject, payload.into()).await.map_err(|error| error.to_string())?;
         serde_json::from_slice::<Reply<A>>(&message.payload).unwrap().map_err(|refusal| format!("{:?}", refusal.code))
     }
 
-    pub async fn command<Q: Serialize, A: DeserializeOwned>(&self, name: &str, ask: &Q) -> Result<A, String> {
+    pub(crate) async fn command<Q: Serialize, A: DeserializeOwned>(&self, name: &str, ask: &Q) -> Result<A, String> {
         self.ask(self.cell.command(name), ask).await
     }
 
-    pub async fn open_account(&self, credits: i64) -> AccountId {
+    pub(crate) async fn open_account(&self, credits: i64) -> AccountId {
         let ask = OpenAccount { tier: Tier::Team, reference: None, by: "test".into(), why: "test".into() };
         let opened: AccountOpenedReply = self.command(command_name::OPEN_ACCOUNT, &ask).await.unwrap();
         self.add(opened.account_id, credits, "first").await.unwrap();
         opened.account_id
     }
 
-    pub async fn add(&self, account_id: AccountId, credits: i64, reference: &str) -> Result<CreditsReply, String> {
+    pub(crate) async fn add(
+        &self,
+        account_id: AccountId,
+        credits: i64,
+        reference: &str,
+    ) -> Result<CreditsReply, String> {
         let amount = Nanocredits::from_credits(credits).unwrap();
         let (by, why) = ("test".to_owned(), "test".to_owned());
         let ask = AddCredits { account_id, amount, reference: reference.to_owned(), by, why };
         self.command(command_name::ADD_CREDITS, &ask).await
     }
 
-    pub async fn db(&self) -> PgConnection {
+    pub(crate) async fn db(&self) -> PgConnection {
         PgConnection::connect(&self.postgres.url()).await.unwrap()
     }
 
-    pub async fn number(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&mut self.db().await).await.unwrap()
     }
 
-    pub async fn until_number(&self, sql: &'static str, expected: i64) {
+    pub(crate) async fn until_number(&self, sql: &'static str, expected: i64) {
         self.until(&format!("{sql} = {expected}"), || async { (self.number(sql).await == expected).then_some(()) })
             .await;
     }
 
     /// Unleased, leased, held, charged, lost; whole credits.
-    pub async fn money(&self, account: AccountId) -> [i64; 5] {
+    pub(crate) async fn money(&self, account: AccountId) -> [i64; 5] {
         let row: (i64, i64, i64, i64, i64) =
             sqlx::query_as("select unleased, leased, held, charged, lost from ledger.accounts where account_id = $1")
                 .bind(account.0)
@@ -191,7 +196,7 @@ impl Kit {
         [row.0, row.1, row.2, row.3, row.4].map(|nanocredits| nanocredits / 1_000_000_000)
     }
 
-    pub async fn until_money(&self, account: AccountId, expected: [i64; 5]) {
+    pub(crate) async fn until_money(&self, account: AccountId, expected: [i64; 5]) {
         let mut last = [0; 5];
         let until = tokio::time::Instant::now() + PATIENCE;
         while last != expected {
@@ -201,24 +206,24 @@ impl Kit {
         }
     }
 
-    pub async fn verify(&self) -> ledger::verify::Report {
+    pub(crate) async fn verify(&self) -> ledger::verify::Report {
         ledger::verify::verify(&mut self.db().await).await.unwrap()
     }
 
     /// The end of a test: the books must verify.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         let report = self.verify().await;
         assert!(report.ok, "{:#?}", report.differences);
     }
 }
 
 /// A gateway that does what it is told.
-pub struct Puppet {
-    pub emitter: EmitterId,
-    pub process: Uuid,
-    pub generation: u64,
-    pub gates: Vec<u64>,
-    pub seq: u64,
+pub(crate) struct Puppet {
+    pub(crate) emitter: EmitterId,
+    pub(crate) process: Uuid,
+    pub(crate) generation: u64,
+    pub(crate) gates: Vec<u64>,
+    pub(crate) seq: u64,
     cell: Cell,
     jetstream: Context,
     client: async_nats::Client,
@@ -226,14 +231,14 @@ pub struct Puppet {
 
 /// A message as it was published, to be sent again.
 #[derive(Clone)]
-pub struct Sent {
-    pub subject: String,
-    pub bytes: Vec<u8>,
+pub(crate) struct Sent {
+    pub(crate) subject: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Puppet {
     /// Registers a life.
-    pub async fn register(kit: &Kit) -> Self {
+    pub(crate) async fn register(kit: &Kit) -> Self {
         let emitter = EmitterId(Uuid::now_v7());
         let process = Uuid::now_v7();
         let registered: Registered = kit
@@ -253,12 +258,18 @@ impl Puppet {
         }
     }
 
-    pub async fn beat(&self, leaving: bool) {
+    pub(crate) async fn beat(&self, leaving: bool) {
         let beat = Heartbeat { process: self.process, lives: vec![self.emitter], leaving };
         self.client.publish(self.cell.heartbeat(), serde_json::to_vec(&beat).unwrap().into()).await.unwrap();
     }
 
-    pub async fn lease(&self, kit: &Kit, account: AccountId, known: i64, need: i64) -> Result<LeaseReply, String> {
+    pub(crate) async fn lease(
+        &self,
+        kit: &Kit,
+        account: AccountId,
+        known: i64,
+        need: i64,
+    ) -> Result<LeaseReply, String> {
         let credits = |credits| Nanocredits::from_credits(credits).unwrap();
         let ask = LeaseRequest {
             gateway: self.emitter,
@@ -270,7 +281,7 @@ impl Puppet {
         kit.ask(kit.cell.lease(), &ask).await
     }
 
-    pub fn event<T: EventData>(&mut self, account: AccountId, request: Option<RequestId>, data: &T) -> Sent {
+    pub(crate) fn event<T: EventData>(&mut self, account: AccountId, request: Option<RequestId>, data: &T) -> Sent {
         self.seq += 1;
         let header = Header {
             id: EventId(Uuid::now_v7()),
@@ -285,7 +296,7 @@ impl Puppet {
         Sent { subject: self.cell.event(self.generation, account, T::TYPE), bytes }
     }
 
-    pub fn authorization(&mut self, account: AccountId, request: RequestId, hold: i64) -> Sent {
+    pub(crate) fn authorization(&mut self, account: AccountId, request: RequestId, hold: i64) -> Sent {
         let data = RequestAuthorized {
             api_key_id: None,
             kind: RequestKind::Chat,
@@ -301,7 +312,7 @@ impl Puppet {
     }
 
     /// A usage that is worth so many credits: 24 credits a 10,000 tokens written.
-    pub fn usage(&mut self, account: AccountId, request: RequestId, output_tokens: u64) -> Sent {
+    pub(crate) fn usage(&mut self, account: AccountId, request: RequestId, output_tokens: u64) -> Sent {
         let book = PriceBook::from_catalogue(FIRST_CATALOGUE, 1, DEFAULT_MARGIN_BPS).unwrap();
         let usage = Usage { output_tokens, ..Usage::default() };
         let rating = rate(&book, MODEL, &usage).unwrap();
@@ -329,12 +340,12 @@ impl Puppet {
         self.event(account, Some(request), &data)
     }
 
-    pub fn deduction(&mut self, account: AccountId, request: RequestId, credits: i64) -> Sent {
+    pub(crate) fn deduction(&mut self, account: AccountId, request: RequestId, credits: i64) -> Sent {
         let amount = Nanocredits::from_credits(credits).unwrap();
         self.event(account, Some(request), &CreditsDeducted { amount })
     }
 
-    pub fn release(&mut self, account: AccountId, request: RequestId, never_came: Option<u64>) -> Sent {
+    pub(crate) fn release(&mut self, account: AccountId, request: RequestId, never_came: Option<u64>) -> Sent {
         let data = AuthorizationReleased {
             reason: ReleaseReason::Undecided,
             never_came,
@@ -348,20 +359,20 @@ impl Puppet {
         self.event(account, Some(request), &data)
     }
 
-    pub fn lease_return(&mut self, account: AccountId, credits: i64) -> Sent {
+    pub(crate) fn lease_return(&mut self, account: AccountId, credits: i64) -> Sent {
         let returned_total = Nanocredits::from_credits(credits).unwrap();
         self.event(account, None, &LeaseReturned { returned_total })
     }
 
     /// Publishes without a gate and waits for the acknowledgement.
-    pub async fn publish(&self, sent: &Sent) {
+    pub(crate) async fn publish(&self, sent: &Sent) {
         while self.jetstream.publish(sent.subject.clone(), sent.bytes.clone().into()).await.unwrap().await.is_err() {
             // Undecided: NATS may just have been away. The same bytes again are the same event.
         }
     }
 
     /// Publishes through a gate. `Err` has JetStream's error code.
-    pub async fn publish_through(&self, gate: u16, sent: &Sent) -> Result<u64, u64> {
+    pub(crate) async fn publish_through(&self, gate: u16, sent: &Sent) -> Result<u64, u64> {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Subject-Sequence", self.gates[usize::from(gate)].to_string());
         headers.insert(
@@ -383,7 +394,13 @@ impl Puppet {
     }
 
     /// A whole request: authorized through a gate, used, deducted.
-    pub async fn whole_request(&mut self, account: AccountId, hold: i64, output_tokens: u64, claim: i64) -> RequestId {
+    pub(crate) async fn whole_request(
+        &mut self,
+        account: AccountId,
+        hold: i64,
+        output_tokens: u64,
+        claim: i64,
+    ) -> RequestId {
         let request = RequestId(Uuid::now_v7());
         let authorization = self.authorization(account, request, hold);
         self.publish_through(0, &authorization).await.unwrap();

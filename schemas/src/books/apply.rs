@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::slots::{Change, Ending, FollowUp, Slots};
-use super::state::{Account, ApiKey, Emitter, Hold, Lease, Published, Referenced};
+use super::state::{Account, ApiKey, Hold, Lease, Published, Referenced};
 use super::{Books, Note};
 use crate::event::{Event, Header, Payload, RequestAuthorized, UsageRecorded};
 use crate::ids::{AccountId, EmitterId, RequestId};
@@ -314,7 +314,7 @@ impl Books {
             self.changed.accounts.insert(account.account_id);
             self.accounts.insert(account.account_id, account);
         }
-        self.emitters.entry(gateway).or_insert_with(Emitter::default).fenced = true;
+        self.emitters.entry(gateway).or_default().fenced = true;
         self.never_came(gateway, missing);
         Ok(QUIET)
     }
