@@ -2,11 +2,11 @@
 //!
 //! | phase | what | costs |
 //! |---|---|---|
-//! | read | the body, checked as OpenAI checks it ([`ask`]), the model found | no waiting once the body is here |
-//! | bound | the most that it can use and cost ([`bound`]) | nothing; the first time the ledger's word on the credits |
-//! | rewrite | the upstream body, the client's own bytes ([`rewrite`]) | a copy where something changes |
+//! | read | the body, checked as OpenAI checks it (`ask`), the model found | no waiting once the body is here |
+//! | bound | the most that it can use and cost (`bound`) | nothing; the first time the ledger's word on the credits |
+//! | rewrite | the upstream body, the client's own bytes (`rewrite`) | a copy where something changes |
 //! | authorize | the hold, acknowledged | one acknowledgement |
-//! | answer | [`whole`] or [`stream`], in a task that outlives the client | the provider |
+//! | answer | `whole` or `stream`, in a task that outlives the client | the provider |
 //! | settle | usage and deduction acknowledged before the last byte leaves | one acknowledgement |
 
 mod answer;
