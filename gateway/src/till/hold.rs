@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +13,6 @@ use super::open_request::OpenRequest;
 /// A request's credits, set aside and acknowledged: with this the provider may be called. Spent by [`Hold::settle`] or
 /// [`Hold::release`]; dropped unspent, it is released, logged and counted.
 #[must_use = "a hold is settled or released"]
-#[derive(Debug)]
 pub struct Hold {
     request_id: RequestId,
     amount: Nanocredits,
@@ -43,6 +43,12 @@ impl Hold {
     /// The request came to nothing: nothing is charged.
     pub fn release(mut self, reason: ReleaseReason, error_message: String) -> Settling {
         Settling(self.open.take().map(|open| open.release(reason, error_message, None)))
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hold({} credits for {})", self.amount, self.request_id)
     }
 }
 

@@ -160,7 +160,7 @@ fn owes_nothing(life: &Life) -> bool {
 /// True if there was something to give back. Only called when all else is appended: a return that overtakes an
 /// authorization that is said again would leave less in the lease than that takes.
 fn give_back_all(life: &Arc<Life>) -> bool {
-    life.accounts.all().iter().fold(false, |any, slot| give_back(life, slot, Nanocredits::MAX) || any)
+    life.accounts.all().iter().filter(|slot| give_back(life, slot, Nanocredits::MAX)).count() > 0
 }
 
 fn give_back_what_is_idle(life: &Arc<Life>) {

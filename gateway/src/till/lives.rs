@@ -35,7 +35,12 @@ pub(super) struct Lives {
 
 impl Default for Lives {
     fn default() -> Self {
-        Self { current: ArcSwapOption::empty(), all: Mutex::default(), names: Mutex::default(), changed: watch::channel(0).0 }
+        Self {
+            current: ArcSwapOption::empty(),
+            all: Mutex::default(),
+            names: Mutex::default(),
+            changed: watch::channel(0).0,
+        }
     }
 }
 
