@@ -1,9 +1,9 @@
 //! The money side of a gateway: who asks, how often they may, what is set aside for a request, and how it is settled.
 //!
-//! A request meets, in this order: [`Till::authenticate`] → [`Till::admit`] → [`Till::authorize`], which gives a [`Hold`] →
-//! the provider → [`Hold::settle`]. Nothing of it asks the ledger while the key is known and the lease has enough.
+//! A request meets, in this order: `Till::authenticate` → `Till::admit` → `Till::authorize`, which gives a `Hold` →
+//! the provider → `Hold::settle`. Nothing of it asks the ledger while the key is known and the lease has enough.
 //!
-//! The rules are pure and know no clock, task or connection: [`lease`], [`account`], [`gates`], [`outbox`], [`peers`]. The
+//! The rules are pure and know no clock, task or connection: `lease`, `account`, `gates`, `outbox`, `peers`. The
 //! rest is the shell that connects them to NATS and to time.
 
 mod admission;
