@@ -6,6 +6,7 @@ use anyhow::Result;
 use schemas::books::Books;
 use schemas::event::{Event, Payload};
 use schemas::ids::RequestId;
+use schemas::rate::rate;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -13,8 +14,7 @@ use super::Report;
 
 /// Position of the read models; nothing before a projector ran for the first time.
 pub(super) async fn checkpoint(db: &mut PgConnection) -> Result<Option<u64>> {
-    let position: Option<i64> =
-        sqlx::query_scalar("select position from projector.projection where live").fetch_optional(db).await?;
+    let position: Option<i64> = sqlx::query_scalar("select position from public.projection").fetch_optional(db).await?;
     Ok(position.map(|position| position as u64))
 }
 
@@ -31,14 +31,16 @@ struct Used {
 
 impl Usages {
     /// Remembers a usage the first time it comes.
-    pub(super) fn fold(&mut self, event: &Event, _: &Books) {
-        if let (Payload::UsageRecorded(data), Some(request)) = (&event.payload, event.header.request_id) {
-            self.0.entry(request).or_insert_with(|| Used {
-                input_tokens: data.usage.input_tokens,
-                output_tokens: data.usage.output_tokens,
-                cost_usd: data.cost_usd.to_string(),
-            });
-        }
+    pub(super) fn fold(&mut self, event: &Event, books: &Books) {
+        let (Payload::UsageRecorded(data), Some(request)) = (&event.payload, event.header.request_id) else { return };
+        // The cost by our own rating, as the charge is.
+        let prices = books.prices.get(&data.price_version);
+        let Some(Ok(rating)) = prices.map(|prices| rate(&prices.book, &data.model, &data.usage)) else { return };
+        self.0.entry(request).or_insert_with(|| Used {
+            input_tokens: data.usage.input_tokens,
+            output_tokens: data.usage.output_tokens,
+            cost_usd: rating.cost_usd.to_string(),
+        });
     }
 }
 
