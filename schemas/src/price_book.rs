@@ -18,8 +18,33 @@ pub struct PriceBook {
     pub version: u32,
     /// Margin in hundredths of a percent for models without one of their own.
     pub default_margin_bps: u32,
+    /// What a request reads beyond its own text.
+    #[serde(default)]
+    pub allowances: Allowances,
     /// By model id.
     pub models: BTreeMap<String, Model>,
+}
+
+/// Tokens that providers put round what a client sends: templates, role markers, hidden prompts. They are a part of the
+/// input that a hold is computed from; what a provider bills beyond them is the platform's loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Allowances {
+    /// A request: templates and hidden system prompts. Those that are known stay below a hundred.
+    pub request_tokens: u64,
+    /// A message: role markers and separators, 3 to 8 at providers that say so.
+    pub message_tokens: u64,
+    /// A request with tools: the hidden prompt that explains their use. Anthropic publishes up to 530.
+    pub tools_tokens: u64,
+    /// A tool, beside its own text.
+    pub tool_tokens: u64,
+    /// A wanted schema, beside its own text.
+    pub schema_tokens: u64,
+}
+
+impl Default for Allowances {
+    fn default() -> Self {
+        Self { request_tokens: 128, message_tokens: 16, tools_tokens: 768, tool_tokens: 32, schema_tokens: 512 }
+    }
 }
 
 /// One model as it is sold.
@@ -128,6 +153,8 @@ pub enum CatalogueError {
 
 #[derive(Deserialize)]
 struct Catalogue {
+    #[serde(default)]
+    allowances: Allowances,
     models: Vec<CatalogueModel>,
 }
 
@@ -155,8 +182,9 @@ impl PriceBook {
     /// A price book out of a catalogue in the form of `schemas/models.json`.
     pub fn from_catalogue(json: &str, version: u32, default_margin_bps: u32) -> Result<Self, CatalogueError> {
         let catalogue: Catalogue = serde_json::from_str(json)?;
+        let allowances = catalogue.allowances;
         let models = catalogue.models.into_iter().map(|model| (model.id.clone(), model.into())).collect();
-        let book = Self { version, default_margin_bps, models };
+        let book = Self { version, default_margin_bps, allowances, models };
         book.check()?;
         Ok(book)
     }

@@ -1,23 +1,11 @@
 //! The most that a request can use: what its hold is computed from. Pure; the rules are written where the numbers are.
 
 use schemas::money::Nanocredits;
-use schemas::price_book::{Model, PriceBook};
+use schemas::price_book::{Allowances, Model, PriceBook};
 use schemas::rate::{Bounds, RateError, ceiling};
 
 use super::ask::Ask;
 use super::image;
-
-/// What providers put round a conversation: templates, hidden system prompts of reasoning models. Those that are known
-/// stay below a hundred tokens.
-const ALLOWANCE_REQUEST: u64 = 128;
-/// What providers put round each message: role markers and separators, 3 to 8 tokens at those that say so.
-const ALLOWANCE_MESSAGE: u64 = 16;
-/// The hidden prompt that explains the use of tools: Anthropic publishes up to 530 tokens for it, others less.
-const ALLOWANCE_TOOLS: u64 = 768;
-/// What is put round the definition of each tool, whose own text is counted as it is.
-const ALLOWANCE_TOOL: u64 = 32;
-/// The hidden prompt that explains a wanted schema, whose own text is counted as it is.
-const ALLOWANCE_STRUCTURED: u64 = 512;
 
 /// The output limit that is filled in is never lower than this, unless the model cannot write so much.
 const LEAST_FILLED: u64 = 4_096;
@@ -25,9 +13,9 @@ const LEAST_FILLED: u64 = 4_096;
 const SAMPLE: u64 = 1_000_000;
 
 /// Everything but the output limit.
-pub(super) fn without_output(ask: &Ask<'_>, model: &Model) -> Bounds {
+pub(super) fn without_output(book: &PriceBook, ask: &Ask<'_>, model: &Model) -> Bounds {
     Bounds {
-        input_tokens: input_tokens(ask, model),
+        input_tokens: input_tokens(&book.allowances, ask, model),
         output_tokens: 0,
         images: if model.per_image.is_some() { images(ask) } else { 0 },
         searches: searches(model),
@@ -41,13 +29,13 @@ pub(super) fn with_output(bounds: Bounds, ask: &Ask<'_>, limit: u64) -> Bounds {
 
 /// A tokenizer that works on bytes never makes more tokens than there are bytes, so the bytes of the body are a bound for
 /// all its text. Image data is not read as text, and is bounded by what the provider publishes for an image.
-fn input_tokens(ask: &Ask<'_>, model: &Model) -> u64 {
+fn input_tokens(allowed: &Allowances, ask: &Ask<'_>, model: &Model) -> u64 {
     let prompt = &ask.prompt;
     let text = ask.body.text().len() as u64 - prompt.image_bytes;
-    let tools = if ask.tools > 0 { ALLOWANCE_TOOLS + ask.tools * ALLOWANCE_TOOL } else { 0 };
-    let structured = if ask.structured { ALLOWANCE_STRUCTURED } else { 0 };
+    let tools = if ask.tools > 0 { allowed.tools_tokens + ask.tools * allowed.tool_tokens } else { 0 };
+    let structured = if ask.structured { allowed.schema_tokens } else { 0 };
     let images = prompt.images * image::bound(model) + prompt.low_images * image::bound_low(model);
-    let tokens = text + ALLOWANCE_REQUEST + prompt.messages * ALLOWANCE_MESSAGE + tools + structured + images;
+    let tokens = text + allowed.request_tokens + prompt.messages * allowed.message_tokens + tools + structured + images;
     // A few bytes of a PDF can be thousands of pages: nothing but the context window bounds what is read of it.
     if prompt.files > 0 { tokens.max(u64::from(model.context_window.unwrap_or(u32::MAX))) } else { tokens }
 }
@@ -75,7 +63,7 @@ pub(super) fn hold(book: &PriceBook, model: &Model, bounds: &Bounds) -> Nanocred
 /// The output limit for a client that names none: what a quarter of the available credits pays, at least 4,096 tokens,
 /// at most what the model can write and what `most` credits pay.
 pub(super) fn fill(book: &PriceBook, model: &Model, ask: &Ask<'_>, available: Nanocredits, most: Nanocredits) -> u64 {
-    let input = without_output(ask, model);
+    let input = without_output(book, ask, model);
     let paid_by = |credits: Nanocredits| tokens_for(book, model, &input, credits) / ask.choices;
     let quarter = Nanocredits::new(available.get() / 4);
     let model_limit = model.max_output_tokens.map_or(u64::MAX, u64::from);
@@ -84,7 +72,7 @@ pub(super) fn fill(book: &PriceBook, model: &Model, ask: &Ask<'_>, available: Na
 
 /// The output limit that what is available pays for, beside the input; `None` if not even that is paid for.
 pub(super) fn affordable(book: &PriceBook, model: &Model, ask: &Ask<'_>, available: Nanocredits) -> Option<u64> {
-    let input = without_output(ask, model);
+    let input = without_output(book, ask, model);
     let rest = available.get().checked_sub(hold(book, model, &input).get()).filter(|rest| *rest > 0)?;
     let tokens = tokens_for(book, model, &input, Nanocredits::new(rest)) / ask.choices;
     let limit = tokens.checked_sub(ask.output_beside_limit).filter(|limit| *limit > 0)?;
@@ -132,7 +120,7 @@ mod tests {
         let model = &book.models["anthropic/claude-sonnet-4.5"];
         let text = body(&model.id, &"x".repeat(2_000), r#","max_tokens":1000"#);
         let ask = Ask::read(&text).unwrap();
-        let bounds = with_output(without_output(&ask, model), &ask, ask.output_limit.unwrap());
+        let bounds = with_output(without_output(&book, &ask, model), &ask, ask.output_limit.unwrap());
         let hold = hold(&book, model, &bounds);
         assert!((credits("3.36")..credits("5.44")).contains(&hold), "{hold}");
     }
@@ -143,7 +131,7 @@ mod tests {
         let model = &book.models["openai/gpt-5"];
         let text = body(&model.id, "hi", "");
         let ask = Ask::read(&text).unwrap();
-        assert!(without_output(&ask, model).input_tokens < text.len() as u64 + 500);
+        assert!(without_output(&book, &ask, model).input_tokens < text.len() as u64 + 500);
     }
 
     #[test]
@@ -155,7 +143,7 @@ mod tests {
             "A".repeat(1_000_000)
         );
         let ask = Ask::read(&text).unwrap();
-        assert!(without_output(&ask, model).input_tokens < 5_000);
+        assert!(without_output(&book, &ask, model).input_tokens < 5_000);
     }
 
     #[test]
@@ -163,7 +151,7 @@ mod tests {
         let book = book();
         let model = &book.models["anthropic/claude-haiku-4.5"];
         let text = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,A"}}]}]}"#;
-        assert_eq!(without_output(&Ask::read(text).unwrap(), model).input_tokens, 200_000);
+        assert_eq!(without_output(&book, &Ask::read(text).unwrap(), model).input_tokens, 200_000);
     }
 
     #[test]
@@ -190,7 +178,7 @@ mod tests {
             let text = body(&model.id, "hello", &format!(r#","n":{n}"#));
             let ask = Ask::read(&text).unwrap();
             let available = Nanocredits::new(available);
-            let held = |limit| hold(&book, model, &with_output(without_output(&ask, model), &ask, limit));
+            let held = |limit| hold(&book, model, &with_output(without_output(&book, &ask, model), &ask, limit));
             match affordable(&book, model, &ask, available) {
                 Some(limit) => {
                     prop_assert!(held(limit) <= available);

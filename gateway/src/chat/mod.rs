@@ -77,7 +77,7 @@ pub async fn complete(
         }
     };
     let limit = ask.output_limit.or(filled).unwrap_or(1);
-    let bounds = bound::with_output(bound::without_output(&ask, model), &ask, limit);
+    let bounds = bound::with_output(bound::without_output(&book, &ask, model), &ask, limit);
     let upstream_body = rewrite::upstream_body(&body, &ask, &model.id, filled);
     let headers = headers(&ask, model, filled);
     let order = Order {

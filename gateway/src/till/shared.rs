@@ -55,7 +55,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(cell: Cell, bus: Bus) -> Self {
-        let no_prices = PriceBook { version: 0, default_margin_bps: 0, models: Default::default() };
+        let no_prices =
+            PriceBook { version: 0, default_margin_bps: 0, allowances: Default::default(), models: Default::default() };
         Self {
             cell,
             process: Uuid::now_v7(),
