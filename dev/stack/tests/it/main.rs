@@ -6,3 +6,6 @@ mod run;
 mod servers_nats;
 mod servers_nats_cluster;
 mod servers_postgres;
+mod system_exact_charge;
+mod system_kit;
+mod system_sdk;

@@ -1,0 +1,133 @@
+//! The closing of the books, at the end of every story:
+//!
+//! | what | against |
+//! |---|---|
+//! | the gateways stop in order and give everything back | `ledger.accounts`: nothing leased, nothing held |
+//! | the books add up, and so does every table | `ledger verify` |
+//! | no hold is open | `ledger.holds`, `credit_balances` |
+//! | every call is in `usage_logs` with the provider's figures, and nothing else is | the provider's own bill |
+//! | every charge is the provider's cost and 60 %, rounded once, and never more than the hold | `usage_logs` |
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use stack::program::Simulator;
+
+use super::{World, blocking};
+
+/// A provider's bill by request id.
+pub(crate) type Bill = Map<String, Value>;
+
+/// Says so when a story ends without [`World::close`].
+#[derive(Debug, Default)]
+pub(crate) struct Debts {
+    settled: bool,
+}
+
+impl Drop for Debts {
+    fn drop(&mut self) {
+        assert!(self.settled || std::thread::panicking(), "a story ends with `close`");
+    }
+}
+
+impl World {
+    /// The providers' bills, by request.
+    pub(crate) fn bill(&self) -> Bill {
+        let lines = |simulator: &Simulator| simulator.bill_by_request().expect("the provider tells its bill");
+        blocking(|| self.simulators().flat_map(lines).collect())
+    }
+
+    /// What the providers were asked under this request id, if they were.
+    pub(crate) fn billed(&self, request_id: &str) -> Option<Value> {
+        self.bill().remove(request_id)
+    }
+
+    /// The providers' bills, summed up.
+    pub(crate) fn bill_totals(&self) -> Vec<Value> {
+        blocking(|| self.simulators().map(|one| one.bill().expect("the provider tells its bill")).collect())
+    }
+
+    /// The provider of live traffic, where it is another one than the sandbox's.
+    pub(crate) fn live_provider(&self) -> &Simulator {
+        self.live.as_ref().unwrap_or(self.stack.simulator())
+    }
+
+    fn simulators(&self) -> impl Iterator<Item = &Simulator> {
+        std::iter::once(self.stack.simulator()).chain(&self.live)
+    }
+
+    /// Closes the books: everything must add up, and the provider's bill be what `usage_logs` says.
+    pub(crate) async fn close(self) {
+        self.close_but(&[]).await;
+    }
+
+    /// Closes the books; of these requests, which were answered in full, the provider's bill says something else than
+    /// `usage_logs`, as their story has shown.
+    pub(crate) async fn close_but(mut self, different: &[&str]) {
+        self.quiet().await;
+        let bill = self.bill();
+        for gateway in 0..self.stack.gateways() {
+            blocking(|| self.stack.gateway(gateway).stop().expect("the gateway stops in order"));
+        }
+        self.projected().await;
+        let open = "select * from ledger.accounts where leased <> 0 or held <> 0";
+        let open = self.rows(open).await;
+        assert!(open.is_empty(), "the gateways have stopped, and something is leased or held: {open:?}");
+        let shown = self.rows("select * from credit_balances where held <> 0 or available <> balance").await;
+        assert!(shown.is_empty(), "the read model shows something held: {shown:?}");
+
+        let report = self.ledger(&["verify"]);
+        assert_eq!(report["ok"], true, "verify says {report:#}");
+        assert_eq!((&report["open_holds"], &report["quarantined"]), (&0.into(), &0.into()), "{report:#}");
+        assert_eq!(report["read_models_position"], report["position"], "{report:#}");
+
+        let logs: HashMap<String, Value> = self.usage_logs().await.into_iter().map(|row| (id_of(&row), row)).collect();
+        for (id, line) in &bill {
+            let row = logs.get(id).unwrap_or_else(|| panic!("{id} was billed and is not in usage_logs: {line}"));
+            same_call(id, line, row, different.contains(&id.as_str()));
+        }
+        for (id, row) in &logs {
+            assert!(row["ending"] != "deducted" || bill.contains_key(id), "no provider knows of {row}");
+        }
+        let wrong = self
+            .rows(
+                "select * from usage_logs where ending = 'deducted'
+                     and credits_used <> least(round(cost_usd * 160, 9), hold_credits)
+                 or coalesce(ending, '') <> 'deducted' and credits_used <> 0",
+            )
+            .await;
+        assert!(wrong.is_empty(), "not the provider's cost and 60 %: {wrong:?}");
+        self.debts.settled = true;
+        blocking(|| self.stack.stop().expect("everything stops in order"));
+    }
+}
+
+fn id_of(row: &Value) -> String {
+    row["request_id"].as_str().expect("a row has a request id").to_owned()
+}
+
+/// A line of the provider's bill and our row say the same.
+fn same_call(id: &str, line: &Value, row: &Value, different: bool) {
+    let both = format!("the provider's bill says {line}, usage_logs says {row}");
+    assert_eq!(line["calls"], 1, "{id}: the provider is called once; {both}");
+    assert_eq!(line["model"], row["model_id"], "{id}: {both}");
+    assert_eq!(line["streamed"], row["streamed"], "{id}: {both}");
+    if different {
+        return;
+    }
+    if line["status"] != "completed" {
+        assert!(row["status"] != "success" && row["usage_source"] != "provider", "{id}: {both}");
+        return;
+    }
+    assert_eq!((&row["status"], &row["usage_source"]), (&"success".into(), &"provider".into()), "{id}: {both}");
+    for (theirs, ours) in [
+        ("prompt_tokens", "input_tokens"),
+        ("cached_tokens", "cached_tokens"),
+        ("cache_write_tokens", "cache_write_tokens"),
+        ("completion_tokens", "output_tokens"),
+        ("reasoning_tokens", "reasoning_tokens"),
+        ("cost_usd", "cost_usd"),
+    ] {
+        assert_eq!(line[theirs], row[ours], "{id}: {theirs}; {both}");
+    }
+}
