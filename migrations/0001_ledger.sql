@@ -88,6 +88,8 @@ create table ledger.leases (
     primary key (gateway, account_id),
     constraint leases_covered check (closed or granted >= returned + charged + held)
 );
+-- A recall asks which gateways hold credits of one account.
+create index leases_open on ledger.leases (account_id) where not closed;
 comment on table ledger.leases is 'Credits set aside for one life of a gateway, as totals in nanocredits. Derived.';
 
 create table ledger.holds (

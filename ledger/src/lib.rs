@@ -18,6 +18,8 @@ pub mod life;
 pub mod listen;
 /// Reading the log in order.
 pub mod log;
+/// Leases, with recalls from other gateways.
+pub mod recall;
 /// An account's history.
 pub mod replay;
 /// All of it together.

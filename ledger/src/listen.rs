@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
-use crate::command::{GrantLease, RegisterLife, current_prices, look_up_key, revoked};
+use crate::command::{RegisterLife, current_prices, look_up_key, revoked};
 use crate::life::{Heard, LifeState, open_gates};
+use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Reading};
 
 /// A registration that takes longer is of no use: the gateway has given it up.
@@ -37,6 +38,7 @@ pub struct Listener {
     pub jetstream: Context,
     pub cell: Cell,
     pub submit: Submit,
+    pub leases: Leases,
     pub view: watch::Receiver<View>,
     pub reading: Reading,
     pub generations: Generations,
@@ -110,7 +112,7 @@ impl Listener {
     }
 
     async fn lease(&self, payload: &[u8]) -> Outcome {
-        self.submit.command(GrantLease(read(payload)?)).await
+        self.leases.lease(read(payload)?).await
     }
 
     async fn command(&self, message: &Message) -> Outcome {

@@ -23,6 +23,7 @@ use crate::database::{self, Active};
 use crate::health::{self, Shown};
 use crate::life::{Heard, Keeper};
 use crate::listen::Listener;
+use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Nats, Reader, Reading};
 
 /// Items that wait for the writer at most; beyond it the reader and commands wait.
@@ -68,7 +69,9 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
         lease: config.lease,
         request: config.request,
     };
+    let leases = Leases::new(nats.client.clone(), cell.clone(), submit.clone(), view.clone(), pool.clone());
     let listener = Listener {
+        leases,
         client: nats.client.clone(),
         jetstream,
         cell,

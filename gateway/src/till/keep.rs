@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use schemas::event::LeaseReturned;
-use schemas::message::{Appended, Confirm, Confirmed, Recall};
+use schemas::message::{Appended, Confirm, Confirmed, Recall, Recalled};
 use schemas::money::Nanocredits;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -57,10 +57,11 @@ async fn listen(lives: Arc<Lives>, born: Born) {
                 }
             }
             Some(message) = recalls.next() => {
-                if let Ok(recall) = serde_json::from_slice::<Recall>(&message.payload)
-                    && let Some(slot) = life.accounts.find(recall.account_id)
-                {
-                    give_back(&life, &slot, recall.need);
+                if let Ok(recall) = serde_json::from_slice::<Recall>(&message.payload) {
+                    let returned_total = give_up(&life, &recall);
+                    if let Some(reply) = message.reply {
+                        life.shared.bus.say(reply, &Recalled { returned_total }).await;
+                    }
                 }
             }
             _ = look.tick() => {
@@ -175,6 +176,13 @@ fn give_back_what_is_idle(life: &Arc<Life>) {
     }
     life.shared.metrics.leases_open.set(leases);
     life.shared.metrics.leased_nanocredits.set(free);
+}
+
+/// Another gateway needs what this one does not use: gives it back, and tells what was given back in all.
+fn give_up(life: &Arc<Life>, recall: &Recall) -> Nanocredits {
+    let Some(slot) = life.accounts.find(recall.account_id) else { return Nanocredits::ZERO };
+    give_back(life, &slot, recall.need);
+    slot.lock().account.lease.returned_total()
 }
 
 /// Gives back at most so much of what is free; false if nothing is.

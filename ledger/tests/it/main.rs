@@ -7,5 +7,6 @@ mod commands;
 mod expiry;
 mod fence;
 mod generation;
+mod recall;
 mod takeover;
 mod verify;

@@ -43,3 +43,10 @@ pub struct Recall {
     /// How many are needed, credits.
     pub need: Nanocredits,
 }
+
+/// What it gave up: nothing, if it uses all that it has.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Recalled {
+    /// Returned by that life for this account in all, credits.
+    pub returned_total: Nanocredits,
+}

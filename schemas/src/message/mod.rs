@@ -9,7 +9,7 @@ pub use command::{
     KeyRecord, KeyRef, KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode,
     Reply, RevokeKey, SetTier, TierReply, command_name,
 };
-pub use lease::{LeaseReply, LeaseRequest, Recall};
+pub use lease::{LeaseReply, LeaseRequest, Recall, Recalled};
 pub use life::{
     Appended, Beacon, Confirm, Confirmed, Heartbeat, Register, Registered, RevocationSeen, Revoked, TierChangedNotice,
 };
