@@ -25,6 +25,7 @@ pub struct Active {
     pub view: watch::Receiver<View>,
     pub reading: Reading,
     pub pool: PgPool,
+    pub recalls: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
 /// Serves health and metrics for ever; says on standard output where.
@@ -60,7 +61,7 @@ async fn health(State(shown): State<Shown>) -> Response {
 }
 
 /// Name, help text, type.
-const METRICS: [(&str, &str, &str); 8] = [
+const METRICS: [(&str, &str, &str); 14] = [
     ("layers_ledger_position", "Last position appended.", "counter"),
     ("layers_ledger_epoch", "Epoch of this writer.", "gauge"),
     ("layers_ledger_stream_pending", "Messages in the stream that are not read yet.", "gauge"),
@@ -69,6 +70,20 @@ const METRICS: [(&str, &str, &str); 8] = [
     ("layers_ledger_hold_oldest_seconds", "Age of the oldest open hold.", "gauge"),
     ("layers_ledger_lost_nanocredits", "Borne by the platform in all.", "counter"),
     ("layers_ledger_quarantined", "Messages in the quarantine.", "gauge"),
+    (
+        "layers_ledger_append_lag_ms",
+        "How long the last event that was read had been in the stream, milliseconds.",
+        "gauge",
+    ),
+    ("layers_ledger_leases_open", "Leases with credits that are not spent.", "gauge"),
+    ("layers_ledger_leased_nanocredits", "Credits that gateways hold and have not set aside for a request.", "gauge"),
+    ("layers_ledger_recalls_total", "Recalls of credits for another gateway, since the start.", "counter"),
+    ("layers_ledger_fences_total", "Lives of gateways that were fenced, ever.", "counter"),
+    (
+        "layers_ledger_late_usages_total",
+        "Usages that came after their request had ended without a charge, ever.",
+        "counter",
+    ),
 ];
 
 async fn metrics(State(shown): State<Shown>) -> Response {
@@ -77,7 +92,11 @@ async fn metrics(State(shown): State<Shown>) -> Response {
     let row = sqlx::query!(
         r#"select count(*) as "open!", coalesce(extract(epoch from now() - min(authorized_time)), 0)::bigint as "oldest!",
                   (select coalesce(sum(lost), 0)::bigint from ledger.accounts) as "lost!",
-                  (select count(*) from ledger.quarantine) as "quarantined!"
+                  (select count(*) from ledger.quarantine) as "quarantined!",
+                  (select count(*) from ledger.leases where not closed and granted > returned + charged) as "leases!",
+                  (select coalesce(sum(leased), 0)::bigint from ledger.accounts) as "leased!",
+                  (select count(*) from ledger.emitters where fenced) as "fences!",
+                  (select count(*) from ledger.notes where note = 'late_usage') as "late!"
            from ledger.holds where hold is not null and charged is null and (ending is null or ending = 'deducted')"#
     )
     .fetch_one(&active.pool)
@@ -97,6 +116,12 @@ async fn metrics(State(shown): State<Shown>) -> Response {
         row.oldest,
         row.lost,
         row.quarantined,
+        active.reading.lag_ms() as i64,
+        row.leases,
+        row.leased,
+        active.recalls.load(std::sync::atomic::Ordering::Relaxed) as i64,
+        row.fences,
+        row.late,
     ];
     let mut text = String::new();
     for ((name, help, kind), value) in METRICS.iter().zip(values) {

@@ -18,6 +18,8 @@ pub mod life;
 pub mod listen;
 /// Reading the log in order.
 pub mod log;
+/// What the platform bears.
+pub mod losses;
 /// Leases, with recalls from other gateways.
 pub mod recall;
 /// An account's history.

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::Context;
+use async_nats::connection::State;
 use async_nats::{Client, Message};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::api_key::KeyHash;
@@ -17,11 +19,12 @@ use schemas::subject::Cell;
 use serde::de::DeserializeOwned;
 use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
 use crate::command::{RegisterLife, current_prices, look_up_key, revoked};
-use crate::life::{Heard, LifeState, open_gates};
+use crate::life::{Heard, LifeState, open_gates, tick};
 use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Reading};
 
@@ -51,16 +54,24 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens for ever.
+    /// Listens and speaks for ever. Neither waits for the other: what is said may wait for NATS.
     pub async fn run(self) -> Result<()> {
+        tokio::select! {
+            ended = self.listen() => ended,
+            ended = self.speak() => ended,
+        }
+    }
+
+    async fn listen(&self) -> Result<()> {
         let mut commands = self.client.subscribe(self.cell.commands()).await?;
         let mut leases = self.client.subscribe(self.cell.lease()).await?;
         let mut registrations = self.client.subscribe(self.cell.register()).await?;
         let mut confirmations = self.client.subscribe(self.cell.confirm()).await?;
         let mut heartbeats = self.client.subscribe(self.cell.heartbeat()).await?;
-        let mut beacon = tokio::time::interval(BEACON);
-        let mut view = self.view.clone();
-        let mut generation = 0;
+        let voice = self.client.new_inbox();
+        let mut own_voice = self.client.subscribe(voice.clone()).await?;
+        let mut breath = tokio::time::interval(tick(self.lease));
+        breath.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let gone = || anyhow::anyhow!("the connection to NATS was given up");
             tokio::select! {
@@ -73,10 +84,30 @@ impl Listener {
                         self.heard.lock().beat(&heartbeat, Instant::now());
                     }
                 }
+                message = own_voice.next() => {
+                    message.ok_or_else(gone)?;
+                    self.heard.lock().own_voice(Instant::now(), self.lease / 2);
+                }
+                _ = breath.tick() => {
+                    // Without a connection it would be said all at once when there is one again.
+                    if self.client.connection_state() == State::Connected {
+                        self.client.publish(voice.clone(), Bytes::new()).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn speak(&self) -> Result<()> {
+        let mut beacon = tokio::time::interval(BEACON);
+        let mut view = self.view.clone();
+        let mut generation = 0;
+        loop {
+            tokio::select! {
                 _ = beacon.tick() => {
                     self.beacon().await?;
                     let heard = self.heard.lock();
-                    self.announcer.again(|emitter| heard.silence(emitter, Instant::now()) < self.lease);
+                    self.announcer.again(|emitter| heard.silence(emitter) < self.lease);
                 }
                 changed = view.changed() => {
                     changed.context("the writer is gone")?;

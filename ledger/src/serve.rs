@@ -55,7 +55,6 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
     tracing::info!(epoch = head.epoch, position = head.position, "this ledger is active");
     let pool = database::reading_pool(&options);
     let reading = Reading::default();
-    *shown.0.lock() = Some(health::Active { view: view.clone(), reading: reading.clone(), pool: pool.clone() });
     let heard = Arc::new(Mutex::new(Heard::new(Instant::now())));
     let generations = Generations::new(jetstream.clone(), cell.clone(), config.replicas, config.stream_max_bytes);
     let keeper = Keeper {
@@ -70,6 +69,12 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
         request: config.request,
     };
     let leases = Leases::new(nats.client.clone(), cell.clone(), submit.clone(), view.clone(), pool.clone());
+    *shown.0.lock() = Some(health::Active {
+        view: view.clone(),
+        reading: reading.clone(),
+        pool: pool.clone(),
+        recalls: leases.recalls.clone(),
+    });
     let listener = Listener {
         leases,
         client: nats.client.clone(),

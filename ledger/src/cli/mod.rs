@@ -47,6 +47,8 @@ enum Command {
     Verify(books::VerifyArgs),
     /// An account's history, one line an event, with the running balance.
     Replay(books::ReplayArgs),
+    /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
+    Losses(books::LossesArgs),
 }
 
 /// Runs what the command line says. Returns the exit code.
@@ -59,5 +61,6 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Prices(command) => prices::run(command).await,
         Command::Verify(args) => books::verify(args).await,
         Command::Replay(args) => books::replay(args).await,
+        Command::Losses(args) => books::losses(args).await,
     }
 }

@@ -45,15 +45,10 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// How often it looks.
-    pub fn tick(&self) -> Duration {
-        (self.lease / 10).clamp(Duration::from_millis(50), Duration::from_millis(250))
-    }
 
     /// Looks for ever.
     pub async fn run(self) -> Result<()> {
-        let every = self.tick();
-        let mut tick = tokio::time::interval(every);
+        let mut tick = tokio::time::interval(tick(self.lease));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut purged = Instant::now();
         let mut over = BTreeSet::new();
@@ -62,7 +57,6 @@ impl Keeper {
                 _ = tick.tick() => {}
                 () = self.reading.opened.notified() => self.heard.lock().listen_anew(Instant::now()),
             }
-            self.heard.lock().tick(Instant::now(), every);
             let Some((generation, stream)) = self.reading.stream() else {
                 self.heard.lock().listen_anew(Instant::now());
                 continue;
@@ -93,7 +87,7 @@ impl Keeper {
         for (gateway, life) in lives.iter() {
             let (silence, leaving) = {
                 let heard = self.heard.lock();
-                (heard.silence(*gateway, Instant::now()), heard.is_leaving(*gateway))
+                (heard.silence(*gateway), heard.is_leaving(*gateway))
             };
             match life.state {
                 LifeState::Open if silence > self.lease || leaving => {
@@ -121,7 +115,7 @@ impl Keeper {
     /// Open holds of lives that are over end after the longest time that a request may run; and not before the ledger
     /// has caught up and listened for one lease time, since what would end them may be on its way.
     async fn expire(&self) -> Result<()> {
-        if !self.reading.caught_up() || self.heard.lock().listening(Instant::now()) < self.lease {
+        if !self.reading.caught_up() || self.heard.lock().listening() < self.lease {
             return Ok(());
         }
         let rows = sqlx::query!(

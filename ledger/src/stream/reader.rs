@@ -35,6 +35,8 @@ pub struct Reading {
     following: Arc<AtomicBool>,
     /// Messages in the stream that it has not handed over yet, when it looked last.
     pending: Arc<AtomicU64>,
+    /// How long the last message that it read had been in the stream, milliseconds.
+    lag_ms: Arc<AtomicU64>,
     /// The stream that it follows, for those who look after gates.
     stream: Arc<parking_lot::Mutex<Option<(u64, Stream)>>>,
     /// Told at each opening, so that silence is counted anew.
@@ -55,6 +57,11 @@ impl Reading {
     /// Messages that are still to be read.
     pub fn pending(&self) -> u64 {
         self.pending.load(Ordering::Relaxed)
+    }
+
+    /// How long the last message that was read had been in the stream, milliseconds.
+    pub fn lag_ms(&self) -> u64 {
+        self.lag_ms.load(Ordering::Relaxed)
     }
 
     /// The stream that is followed, and its generation.
@@ -128,6 +135,9 @@ impl Reader {
                 }
                 last = info.stream_sequence;
                 self.reading.pending.store(info.pending, Ordering::Relaxed);
+                let age_ms =
+                    chrono::Utc::now().timestamp_millis() - (info.published.unix_timestamp_nanos() / 1_000_000) as i64;
+                self.reading.lag_ms.store(age_ms.max(0) as u64, Ordering::Relaxed);
                 read.push(StreamMessage {
                     generation: self.place.generation,
                     stream_seq: last,
@@ -143,11 +153,18 @@ impl Reader {
         }
     }
 
-    /// The message before these must still be there: else they are another stream's.
-    async fn check(&self, stream: &Stream) -> Result<()> {
-        if let Some(anchor) = self.place.anchor
-            && !self.generations.is_there(stream, self.place.stream_seq, anchor).await?
-        {
+    /// The message before these must still be there: else they are another stream's. An answer over a connection that broke
+    /// is not waited for.
+    async fn check(&mut self, stream: &Stream) -> Result<()> {
+        let Some(anchor) = self.place.anchor else { return Ok(()) };
+        let there = tokio::select! {
+            there = self.generations.is_there(stream, self.place.stream_seq, anchor) => there?,
+            changed = self.connections.changed() => {
+                changed?;
+                bail!("the connection was made anew");
+            }
+        };
+        if !there {
             bail!("the message at sequence {} is not the one that was read", self.place.stream_seq);
         }
         Ok(())

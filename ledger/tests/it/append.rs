@@ -34,6 +34,8 @@ async fn what_is_beyond_the_hold_is_the_platforms_loss_and_a_false_claim_moves_n
     gateway.whole_request(account, 20, 10_000, 1).await;
     kit.until_money(account, [80, 0, 0, 20, 4]).await;
     assert_eq!(kit.number("select count(*) from ledger.notes where note = 'claim_differs'").await, 1);
+    let losses = ledger::losses::losses(&mut kit.db().await).await.unwrap();
+    assert_eq!((losses.len(), losses[0].lost.to_string(), losses[0].cause.as_str()), (1, "4".into(), "beyond_hold"));
     kit.finish().await;
 }
 

@@ -125,6 +125,8 @@ async fn late_usage_of_an_empty_account_is_the_platforms_loss() {
         gateway.publish(sent).await;
     }
     kit.until_money(account, [0, 0, 0, 0, 14]).await;
+    let losses = ledger::losses::losses(&mut kit.db().await).await.unwrap();
+    assert_eq!((losses.len(), losses[0].lost.to_string(), losses[0].cause.as_str()), (1, "14".into(), "late_usage"));
     kit.finish().await;
 }
 
