@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use async_nats::jetstream::Context;
 use async_nats::connection::State;
+use async_nats::jetstream::Context;
 use async_nats::{Client, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;

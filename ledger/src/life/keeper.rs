@@ -44,8 +44,12 @@ pub struct Keeper {
     pub request: Duration,
 }
 
-impl Keeper {
+/// How often lives are looked at.
+pub fn tick(lease: Duration) -> Duration {
+    (lease / 10).clamp(Duration::from_millis(50), Duration::from_millis(250))
+}
 
+impl Keeper {
     /// Looks for ever.
     pub async fn run(self) -> Result<()> {
         let mut tick = tokio::time::interval(tick(self.lease));
