@@ -1,8 +1,11 @@
 //! The messages of a request: whether they are messages, and what of them the model will read.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::value::kind;
@@ -25,7 +28,7 @@ pub(super) struct Prompt {
     pub(super) files: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
     role: Option<&'a RawValue>,
@@ -37,7 +40,7 @@ struct Message<'a> {
     audio: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Part<'a> {
     #[serde(borrow, default)]
     r#type: Option<Cow<'a, str>>,
@@ -49,7 +52,7 @@ struct Part<'a> {
     text: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct ImageUrl<'a> {
     #[serde(borrow, default)]
     url: Option<&'a RawValue>,
@@ -57,12 +60,35 @@ struct ImageUrl<'a> {
     detail: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct File<'a> {
     #[serde(borrow, default)]
     file_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     file_data: Option<&'a RawValue>,
+}
+
+/// Read from an object and nothing else: what is derived takes an array as well, member by member.
+struct FromObject<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FromObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = FromObject<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<FromObject<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(FromObject)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }
 
 impl Prompt {
@@ -72,12 +98,13 @@ impl Prompt {
             return Err(Invalid::wrong_type("messages", "an array of objects", kind(value)));
         }
         // All at once; which message is wrong is found out only when one is.
-        let Ok(messages) = serde_json::from_str::<Vec<Message<'_>>>(value) else { return Err(what_is_wrong(value)) };
+        let messages = serde_json::from_str::<Vec<FromObject<Message<'_>>>>(value);
+        let Ok(messages) = messages else { return Err(what_is_wrong(value)) };
         if messages.is_empty() {
             return Err(empty("messages"));
         }
         let mut prompt = Self { messages: messages.len() as u64, ..Self::default() };
-        for (index, message) in messages.iter().enumerate() {
+        for (index, FromObject(message)) in messages.iter().enumerate() {
             prompt.add(index, message)?;
         }
         Ok(prompt)
@@ -272,6 +299,7 @@ mod tests {
             (r#"[]"#, "empty_array", "messages"),
             (r#""hi""#, "invalid_type", "messages"),
             (r#"[7]"#, "invalid_type", "messages[0]"),
+            (r#"[["user","hi",null,null]]"#, "invalid_type", "messages[0]"),
             (r#"[{"content":"x"}]"#, "missing_required_parameter", "messages[0].role"),
             (r#"[{"role":"user"},{"role":"bogus"}]"#, "invalid_value", "messages[1].role"),
             (r#"[{"role":7}]"#, "invalid_type", "messages[0].role"),
