@@ -143,8 +143,9 @@ impl Keeper {
 }
 
 /// From here on the life is granted nothing, whichever ledger is active.
-struct BeginFence {
-    gateway: EmitterId,
+pub struct BeginFence {
+    /// The life.
+    pub gateway: EmitterId,
 }
 
 impl Command for BeginFence {
@@ -162,8 +163,9 @@ impl Command for BeginFence {
 }
 
 /// Ends a life whose stream was given up.
-struct CompleteFence {
-    gateway: EmitterId,
+pub struct CompleteFence {
+    /// The life.
+    pub gateway: EmitterId,
 }
 
 impl Command for CompleteFence {
@@ -182,8 +184,9 @@ impl Command for CompleteFence {
 }
 
 /// Ends open holds of lives that are over.
-struct Expire {
-    requests: Vec<RequestId>,
+pub struct Expire {
+    /// Those that have ended meanwhile are left as they are.
+    pub requests: Vec<RequestId>,
 }
 
 impl Command for Expire {

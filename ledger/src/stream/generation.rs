@@ -137,7 +137,7 @@ impl Generations {
 }
 
 /// Commits the next generation, before its stream is made.
-pub(super) struct NextGeneration {
+pub struct NextGeneration {
     /// The one that was given up; nothing happens if another came after it already.
     pub after: u64,
 }

@@ -7,6 +7,6 @@ mod nats;
 mod reader;
 
 pub use announcer::Announcer;
-pub use generation::{Generations, Opened};
+pub use generation::{Generations, NextGeneration, Opened};
 pub use nats::Nats;
 pub use reader::{Reader, Reading};
