@@ -99,9 +99,21 @@ impl Client {
 
     /// Sends bytes that need be no HTTP, and hears all that comes until the gateway closes the connection.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        self.exchange(bytes, false).await
+    }
+
+    /// The same by a client that says that nothing more will come.
+    pub(crate) async fn raw_half(&self, bytes: &[u8]) -> String {
+        self.exchange(bytes, true).await
+    }
+
+    async fn exchange(&self, bytes: &[u8], ends: bool) -> String {
         let exchange = async {
             let mut tcp = TcpStream::connect(&self.address).await.expect("the gateway listens");
             tcp.write_all(bytes).await.expect("the gateway reads");
+            if ends {
+                tcp.shutdown().await.expect("the gateway reads");
+            }
             let mut heard = Vec::new();
             tcp.read_to_end(&mut heard).await.expect("the gateway closes the connection");
             String::from_utf8_lossy(&heard).into_owned()
