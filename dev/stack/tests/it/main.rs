@@ -13,6 +13,7 @@ mod system_exact_charge;
 mod system_keys;
 mod system_kit;
 mod system_last_credit;
+mod system_many_gateways;
 mod system_models;
 mod system_provider_fails;
 mod system_rate_limit;
