@@ -7,7 +7,7 @@ mod purge;
 
 pub use gates::{close_gates, open_gates};
 pub use heard::Heard;
-pub use keeper::{Keeper, tick};
+pub use keeper::{BeginFence, CompleteFence, Expire, Keeper, tick};
 pub use purge::purge;
 use schemas::subject::GATES;
 use uuid::Uuid;
