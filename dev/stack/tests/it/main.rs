@@ -1,5 +1,11 @@
 //! The private servers and processes keep their promises.
 
+mod chaos_gateway_dies;
+mod chaos_kills;
+mod chaos_kit;
+mod chaos_ledger_away;
+mod chaos_nats_away;
+mod chaos_nats_lost;
 mod children;
 mod compose;
 mod run;

@@ -1,0 +1,41 @@
+//! Each process is killed under load, one after the other. Each comes back, requests succeed again, and the books are
+//! those of a day on which nothing happened.
+
+use anyhow::ensure;
+use stack::local::StackOptions;
+
+use crate::chaos_kit::{Load, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_killed_comes_back_and_no_charge_is_lost_or_made_twice() {
+    let options = StackOptions {
+        gateways: 2,
+        supervise: true,
+        lease_seconds: Some(3),
+        authorization_expires_seconds: Some(15),
+        ..StackOptions::default()
+    };
+    World::story(options, 4, async |world| {
+        let load = Load::begin(world);
+        load.goes_on(world, "at first").await?;
+        let stack = &world.stack;
+        let processes = [
+            stack.gateway(0),
+            stack.ledger(),
+            stack.projector(),
+            stack.nats()[0].process(),
+            stack.postgres().process(),
+            stack.gateway(1),
+        ];
+        for process in processes {
+            World::kill_and_wait(process)?;
+            load.goes_on(world, &format!("after the kill of {}", process.name())).await?;
+        }
+        world.prove(&load.end().await).await?;
+        // Both gateways were killed: their first lives are fenced.
+        let fenced = world.number("select count(*) from ledger.events where event_type = 'GatewayFenced'").await?;
+        ensure!(fenced >= 2, "{fenced} lives are fenced");
+        Ok(())
+    })
+    .await;
+}
