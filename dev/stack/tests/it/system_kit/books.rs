@@ -2,7 +2,7 @@
 //!
 //! | what | against |
 //! |---|---|
-//! | the gateways stop in order and give everything back | `ledger.accounts`: nothing leased, nothing held |
+//! | the gateways stop in order, their lives are ended, and everything is given back | `ledger.lives`, `ledger.accounts` |
 //! | the books add up, and so does every table | `ledger verify` |
 //! | no hold is open | `ledger.holds`, `credit_balances` |
 //! | every call is in `usage_logs` with the provider's figures, and nothing else is | the provider's own bill |
@@ -69,6 +69,9 @@ impl World {
         for gateway in 0..self.stack.gateways() {
             blocking(|| self.stack.gateway(gateway).stop().expect("the gateway stops in order"));
         }
+        let lives = "select gateway, state from ledger.lives where state <> 'fenced'";
+        let all_ended = async || self.rows(lives).await.is_empty().then_some(());
+        self.until("the ledger has ended the lives of the gateways", all_ended).await;
         self.projected().await;
         let open = "select * from ledger.accounts where leased <> 0 or held <> 0";
         let open = self.rows(open).await;

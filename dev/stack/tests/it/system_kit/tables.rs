@@ -1,7 +1,7 @@
 //! What stands in the database, as its owner sees it: the read models, and the ledger behind them.
 
 use serde_json::Value;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::World;
 
@@ -13,11 +13,37 @@ const USAGE_LOG: &str = "select request_id, account_id, api_key_id, model_id, se
         livemode, ending
     from usage_logs";
 
+/// Queries that are run again and again.
+pub(crate) struct Look {
+    db: PgPool,
+    queries: Vec<String>,
+}
+
+impl Look {
+    /// The rows of each query, in an order of their own.
+    pub(crate) async fn all(&self) -> Vec<Vec<Value>> {
+        let mut all = Vec::new();
+        for sql in &self.queries {
+            all.push(rows(&self.db, &format!("select * from ({sql}) as unordered order by unordered::text")).await);
+        }
+        all
+    }
+}
+
+async fn rows(db: &PgPool, sql: &str) -> Vec<Value> {
+    let sql = format!("select row_to_json(selected) from ({sql}) as selected");
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(db).await.expect("the query runs")
+}
+
 impl World {
     /// Rows, each an object.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Value> {
-        let sql = format!("select row_to_json(selected) from ({sql}) as selected");
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&self.db).await.expect("the query runs")
+        rows(&self.db, sql).await
+    }
+
+    /// Queries that can be run beside a story.
+    pub(crate) fn look(&self, queries: &[String]) -> Look {
+        Look { db: self.db.clone(), queries: queries.to_vec() }
     }
 
     /// The one row that there is.
