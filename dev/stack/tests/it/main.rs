@@ -1,4 +1,4 @@
-//! The private servers and processes keep their promises.
+//! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
 mod chaos_gateway_dies;
 mod chaos_kills;

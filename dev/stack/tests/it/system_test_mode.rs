@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
-use stack::local::TEST_SECRET;
+use stack::local::{StackOptions, TEST_SECRET};
 use stack::{place, port};
 
 use super::system_kit::{Answer, World, request, worked_example};
@@ -64,6 +64,18 @@ async fn the_right_secret_lets_a_request_in_without_a_key() {
     assert_eq!(world.usage_log(&answer.request_id()).await["account_id"], *account.account_id);
     let answer = ask(&[("x-layers-test-mode", TEST_SECRET), ("authorization", "Bearer lyr_live_x")]).await;
     assert_eq!(answer.status, 401, "a bad key is not made good by the secret");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_secret_is_set_none_is_right() {
+    let unset = ("LAYERS_TEST_SECRET".to_owned(), String::new());
+    let world = World::start_with(StackOptions { env: vec![unset], ..StackOptions::default() });
+    for secret in [TEST_SECRET, ""] {
+        let answer =
+            world.client().send(request(Method::GET, "/v1/models", &[("x-layers-test-mode", secret)], "")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (401, "none"), "'{secret}': {}", answer.text());
+    }
     world.close().await;
 }
 

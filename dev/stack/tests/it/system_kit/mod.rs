@@ -17,7 +17,6 @@ use stack::local::{Account, Provider, Stack, StackOptions};
 use stack::program::Simulator;
 use tokio::time::Instant;
 
-pub(crate) use books::{Bill, Debts};
 pub(crate) use client::{Answer, Client, Event, Stream, digits_of_usage, request};
 pub(crate) use wishes::{HAIKU, SONNET, chat, streamed, worked_example};
 
@@ -32,7 +31,7 @@ pub(crate) struct World {
     /// Answers live traffic, where it is another one than the sandbox's.
     live: Option<Simulator>,
     db: PgPool,
-    debts: Debts,
+    debts: books::Debts,
 }
 
 impl World {
@@ -46,7 +45,7 @@ impl World {
         let stack = blocking(|| Stack::start_with(options).expect("the system starts"));
         let pool = PgPoolOptions::new().max_connections(4);
         let db = pool.connect_lazy(&stack.database_url()).expect("the database's address makes sense");
-        Self { stack, live: None, db, debts: Debts::default() }
+        Self { stack, live: None, db, debts: books::Debts::default() }
     }
 
     /// With a provider for live traffic beside the sandbox's simulator.
