@@ -4,12 +4,13 @@
 
 mod client;
 mod load;
+mod paused;
 mod proof;
+mod stream;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use async_nats::jetstream;
 use sqlx::{Connection, PgConnection};
 use stack::local::{Account, Stack, StackOptions};
 use stack::process::Process;
@@ -160,26 +161,18 @@ impl World {
         .await
     }
 
-    /// The last sequence of a generation's stream.
-    pub(crate) async fn last_in_stream(&self, generation: u64) -> Result<i64> {
-        let jetstream = self.jetstream().await?;
-        let mut stream = jetstream.get_stream(format!("LAYERS_local_{generation}")).await?;
-        Ok(i64::try_from(stream.info().await?.state.last_sequence)?)
-    }
-
-    /// A connection of the test's own to NATS.
-    pub(crate) async fn jetstream(&self) -> Result<jetstream::Context> {
-        let servers: Vec<async_nats::ServerAddr> =
-            self.stack.nats_url().split(',').map(str::parse).collect::<Result<_, std::io::Error>>()?;
-        Ok(jetstream::new(async_nats::connect(servers).await?))
-    }
-
     /// One of a gateway's metrics.
     pub(crate) fn metric(&self, gateway: usize, name: &str) -> Result<i64> {
         let url = format!("{}/metrics", self.stack.gateway_url(gateway));
         let (_, text) = tokio::task::block_in_place(|| stack::http::get(&url, Duration::from_secs(10)))?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.with_context(|| format!("{url} has no {name}"))?.parse().context("no number")
+    }
+
+    /// One text from the database, about one id.
+    pub(crate) async fn text_about(&self, sql: &'static str, id: &str) -> Result<String> {
+        let mut db = self.db().await?;
+        sqlx::query_scalar(sql).bind(id).fetch_one(&mut db).await.with_context(|| sql.to_owned())
     }
 
     /// Kills a process with SIGKILL, and waits until its supervisor has brought it back and it is ready.
