@@ -41,12 +41,21 @@ impl Default for Own {
 }
 
 impl State {
-    /// How far an emitter's events are accounted for: appended, named as not coming, or in the quarantine.
+    /// How far an emitter's events are accounted for: appended, in the quarantine, or named as not coming.
     pub fn accounted(&self, emitter: EmitterId) -> SeqSet {
+        let mut ranges = self.appended(emitter).ranges().to_vec();
+        if let Some(known) = self.books.emitters.get(&emitter) {
+            ranges.extend_from_slice(known.never.ranges());
+        }
+        SeqSet::from_ranges(&ranges)
+    }
+
+    /// What an emitter need not keep any longer: appended, or in the quarantine. What a fence has named as not coming is
+    /// not among it: a gateway that was only paused still has it, and is to say it.
+    pub fn appended(&self, emitter: EmitterId) -> SeqSet {
         let mut ranges = Vec::new();
         if let Some(known) = self.books.emitters.get(&emitter) {
             ranges.extend_from_slice(known.seen.ranges());
-            ranges.extend_from_slice(known.never.ranges());
         }
         if let Some(quarantined) = self.quarantined.get(&emitter) {
             ranges.extend_from_slice(quarantined.ranges());
@@ -74,4 +83,21 @@ pub struct EventRow {
     pub seq: u64,
     /// Its own bytes.
     pub bytes: bytes::Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::books::Emitter;
+
+    use super::*;
+
+    #[test]
+    fn what_a_fence_named_as_not_coming_is_still_to_be_kept_by_its_gateway() {
+        let emitter = EmitterId(uuid::Uuid::nil());
+        let (seen, never) = (SeqSet::from_ranges(&[(1, 1), (3, 3)]), SeqSet::from_ranges(&[(2, 2)]));
+        let mut state = State::default();
+        state.books.emitters.insert(emitter, Emitter { seen, never, fenced: true });
+        assert_eq!(state.appended(emitter).ranges(), [(1, 1), (3, 3)]);
+        assert_eq!(state.accounted(emitter).ranges(), [(1, 3)]);
+    }
 }

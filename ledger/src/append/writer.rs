@@ -242,7 +242,7 @@ impl Writer {
         self.forget();
         self.show();
         for emitter in &written.heard {
-            self.announcer.appended(*emitter, &self.state.accounted(*emitter), self.state.head.position);
+            self.announcer.appended(*emitter, &self.state.appended(*emitter), self.state.head.position);
         }
         let waiting = items.into_iter().filter_map(|item| match item {
             Item::Command(_, reply) => Some(reply),

@@ -37,9 +37,9 @@ impl Announcer {
     }
 
     /// Remembers how far an emitter is, and tells it.
-    pub fn appended(&self, emitter: EmitterId, accounted: &SeqSet, position: u64) {
-        let through = accounted.through();
-        let beyond = accounted.ranges().iter().copied().filter(|(start, _)| *start > through).collect();
+    pub fn appended(&self, emitter: EmitterId, appended: &SeqSet, position: u64) {
+        let through = appended.through();
+        let beyond = appended.ranges().iter().copied().filter(|(start, _)| *start > through).collect();
         let appended = Appended { through, beyond, position };
         self.tell(emitter, &appended);
         self.last.lock().insert(emitter, appended);

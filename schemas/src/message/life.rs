@@ -80,7 +80,7 @@ pub struct Beacon {
 /// How far an emitter's events are appended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Appended {
-    /// Every `seq` up to here is appended, or named as not coming; it need not be kept any longer.
+    /// Every `seq` up to here is appended; it need not be kept any longer.
     pub through: u64,
     /// What came beyond that: inclusive ranges of `seq` between which holes are.
     pub beyond: Vec<(u64, u64)>,
