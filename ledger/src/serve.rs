@@ -8,7 +8,7 @@
 //! | serve | reading, answering, keeping, until one of them fails or a signal comes |
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use async_nats::jetstream;
@@ -29,6 +29,9 @@ use crate::stream::{Announcer, Generations, Nats, Reader, Reading};
 /// Items that wait for the writer at most; beyond it the reader and commands wait.
 const INBOX: usize = 4_096;
 
+/// While a cluster elects a leader, questions to the stream stay unanswered. They are asked again soon.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Runs the ledger until it is told to stop, or cannot go on.
 pub async fn serve(config: ServeConfig) -> Result<()> {
     let shown = Shown::default();
@@ -45,7 +48,8 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
     let active = Active::wait(&options).await?;
     let tasks = TaskTracker::new();
     let nats = Nats::connect(&config.nats.nats_url, "ledger").await?;
-    let jetstream = jetstream::new(nats.client.clone());
+    let mut jetstream = jetstream::new(nats.client.clone());
+    jetstream.set_timeout(ANSWERED_WITHIN);
     let cell = config.nats.cell.clone();
     let announcer = Announcer::new(nats.client.clone(), cell.clone(), &tasks);
     let (inbox, items) = mpsc::channel(INBOX);

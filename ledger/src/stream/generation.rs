@@ -16,6 +16,8 @@ const STREAM_NOT_FOUND: u64 = 10_059;
 /// Asked so often before "not there" is believed: a server that has just started may still be reading its disk.
 const ASKED: usize = 3;
 const BETWEEN: Duration = Duration::from_millis(300);
+/// What changes a stream may take longer than a look: a cluster places replicas and elects their leader first.
+const CHANGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where the reader is: generation, sequence, and what the message there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub enum Opened {
 #[derive(Clone)]
 pub struct Generations {
     jetstream: Context,
+    /// The same, for what takes longer.
+    patient: Context,
     cell: Cell,
     replicas: usize,
     max_bytes: i64,
@@ -48,7 +52,9 @@ pub struct Generations {
 impl Generations {
     /// `replicas` is 1 on one machine, 3 in a cluster; a full stream refuses at `max_bytes`.
     pub fn new(jetstream: Context, cell: Cell, replicas: usize, max_bytes: i64) -> Self {
-        Self { jetstream, cell, replicas, max_bytes }
+        let mut patient = jetstream.clone();
+        patient.set_timeout(CHANGED_WITHIN);
+        Self { jetstream, patient, cell, replicas, max_bytes }
     }
 
     /// Whether the stream still is the one that was read up to this place. Errors mean "unknown", never "no".
@@ -88,7 +94,7 @@ impl Generations {
         let mut config = stream.get_info().await.context("cannot look at the stream to be sealed")?.config;
         if !config.sealed {
             config.sealed = true;
-            self.jetstream.update_stream(config).await.context("cannot seal the stream")?;
+            self.patient.update_stream(config).await.context("cannot seal the stream")?;
         }
         Ok(())
     }
@@ -108,14 +114,15 @@ impl Generations {
             deny_delete: true,
             ..Config::default()
         };
-        let stream = self.jetstream.create_stream(config).await.context("cannot make the stream")?;
+        let name = config.name.clone();
+        self.patient.create_stream(config).await.context("cannot make the stream")?;
         let birth = uuid::Uuid::now_v7().to_string();
-        let sent = self.jetstream.publish(self.cell.birth(generation), birth.into()).await?;
+        let sent = self.patient.publish(self.cell.birth(generation), birth.into()).await?;
         let acknowledged = sent.await.context("the new stream's first message was not acknowledged")?;
         if acknowledged.sequence != 1 {
-            bail!("the new stream {} is not empty", self.cell.stream(generation));
+            bail!("the new stream {name} is not empty");
         }
-        Ok(stream)
+        self.jetstream.get_stream(name).await.context("the new stream is gone")
     }
 
     async fn stream(&self, generation: u64) -> Result<Option<Stream>> {
