@@ -70,11 +70,6 @@ impl World {
             blocking(|| self.stack.gateway(gateway).stop().expect("the gateway stops in order"));
         }
         // Whose gateway has stopped is fenced at once, and that is an event more.
-        self.until("every life is over", async || {
-            let open = "select count(*) as lives from ledger.lives where state <> 'fenced'";
-            (self.row(open).await["lives"] == 0).then_some(())
-        })
-        .await;
         let lives = "select gateway, state from ledger.lives where state <> 'fenced'";
         let all_ended = async || self.rows(lives).await.is_empty().then_some(());
         self.until("the ledger has ended the lives of the gateways", all_ended).await;
