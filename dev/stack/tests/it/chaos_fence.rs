@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use stack::local::StackOptions;
 
-use crate::chaos_kit::{Ask, World, blocking};
+use crate::chaos_kit::{Ask, Ended, Heard, World, blocking};
 
 fn options() -> StackOptions {
     StackOptions {
@@ -55,6 +55,47 @@ async fn also_after_nats_lost_its_data() {
                 Ok(())
             })
             .await
+    })
+    .await;
+}
+
+/// In the copy its gates are still open, and the ledger is not there to say so: only the ledger's word opens them again.
+#[tokio::test(flavor = "multi_thread")]
+async fn also_where_nats_came_back_with_its_gates_open() {
+    World::story(options(), 1, async |world| {
+        let (nats, ledger) = (&world.stack.nats()[0], world.stack.ledger());
+        let old = tempfile::tempdir()?;
+        let old = old.path().join("data");
+        blocking(|| {
+            // As a kill would leave it.
+            nats.pause();
+            let copied = nats.snapshot_data(&old);
+            nats.resume();
+            copied
+        })?;
+        let mut heard = Vec::new();
+        world
+            .first_gateway_sleeps(async |life| {
+                all_refuse(world, life).await?;
+                blocking(|| {
+                    ledger.kill();
+                    nats.restore_data(&old)?;
+                    nats.restart()
+                })?;
+                let open = world.messages_of_gates(1, life).await?;
+                ensure!(open == 64, "{open} of 64 gates are in the copy");
+                world.stack.gateway(0).resume();
+                let connected = async || Ok((world.health(0)?["connected"] == true).then_some(()));
+                world.until("it is connected again", connected).await?;
+                heard = world.ask_all(0, vec![Ask::whole(1); 10]).await;
+                let refused = |heard: &Heard| matches!(heard.ended, Ended::Refused { status: 503, .. });
+                ensure!(heard.iter().all(refused), "{heard:?}");
+                blocking(|| ledger.start().and_then(|()| ledger.wait_ready()))?;
+                world.ask_until_answered(1, 0, &Ask::whole(1)).await?;
+                Ok(())
+            })
+            .await?;
+        world.prove(&heard).await
     })
     .await;
 }

@@ -11,6 +11,7 @@ mod stream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use stack::local::{Account, Stack, StackOptions};
 use stack::process::Process;
@@ -167,6 +168,13 @@ impl World {
         let (_, text) = tokio::task::block_in_place(|| stack::http::get(&url, Duration::from_secs(10)))?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.with_context(|| format!("{url} has no {name}"))?.parse().context("no number")
+    }
+
+    /// What a gateway says of itself.
+    pub(crate) fn health(&self, gateway: usize) -> Result<Value> {
+        let url = format!("{}/health", self.stack.gateway_url(gateway));
+        let (_, text) = blocking(|| stack::http::get(&url, Duration::from_secs(10)))?;
+        serde_json::from_str(&text).context(url)
     }
 
     /// One text from the database, about one id.
