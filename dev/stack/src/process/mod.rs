@@ -3,6 +3,7 @@
 mod orphans;
 mod ready;
 mod spawner;
+mod stopped;
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -196,9 +197,12 @@ impl Process {
         Ok(())
     }
 
-    /// Stops its clock (SIGSTOP): it stays, and does nothing.
+    /// Stops its clock (SIGSTOP): when this returns it stays, and does nothing.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
+        if let Some(pid) = self.pid() {
+            stopped::wait(pid);
+        }
     }
 
     /// Lets it go on after [`Process::pause`].
