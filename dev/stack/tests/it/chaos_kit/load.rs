@@ -69,6 +69,14 @@ impl Load {
         world.until(&what, async || Ok((0..before.len()).all(enough).then_some(()))).await
     }
 
+    /// Waits until so many more requests are complete, whenever and wherever they began.
+    pub(crate) async fn completes(&self, world: &World, more: u64, when: &str) -> Result<()> {
+        let count = || self.complete.iter().map(|count| count.load(Ordering::Relaxed)).sum::<u64>();
+        let enough = count() + more;
+        let what = format!("{more} requests are complete {when}");
+        world.until(&what, async || Ok((count() >= enough).then_some(()))).await
+    }
+
     /// Asks no more; what the clients heard.
     pub(crate) async fn end(self) -> Vec<Heard> {
         self.ending.store(true, Ordering::Relaxed);
