@@ -1,6 +1,7 @@
 //! A ledger of one's own, with its servers, and puppets of gateways. When it is dropped nothing is left; `finish`
 //! asserts that the books verify.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -297,47 +298,12 @@ impl Puppet {
     }
 
     pub(crate) fn authorization(&mut self, account: AccountId, request: RequestId, hold: i64) -> Sent {
-        let data = RequestAuthorized {
-            api_key_id: None,
-            kind: RequestKind::Chat,
-            model: MODEL.to_owned(),
-            upstream: "simulator".to_owned(),
-            streamed: false,
-            hold: Nanocredits::from_credits(hold).unwrap(),
-            bounds: Bounds::default(),
-            price_version: 1,
-            gate: 0,
-        };
-        self.event(account, Some(request), &data)
+        self.event(account, Some(request), &authorized(Nanocredits::from_credits(hold).unwrap()))
     }
 
     /// A usage that is worth so many credits: 24 credits a 10,000 tokens written.
     pub(crate) fn usage(&mut self, account: AccountId, request: RequestId, output_tokens: u64) -> Sent {
-        let book = PriceBook::from_catalogue(FIRST_CATALOGUE, 1, DEFAULT_MARGIN_BPS).unwrap();
-        let usage = Usage { output_tokens, ..Usage::default() };
-        let rating = rate(&book, MODEL, &usage).unwrap();
-        let data = UsageRecorded {
-            api_key_id: None,
-            kind: RequestKind::Chat,
-            model: MODEL.to_owned(),
-            served_model: None,
-            provider: "anthropic".to_owned(),
-            upstream: "simulator".to_owned(),
-            provider_request_id: None,
-            usage,
-            source: UsageSource::Provider,
-            status: UsageStatus::Success,
-            error_message: None,
-            latency_ms: 1,
-            ttft_ms: None,
-            streamed: false,
-            price_version: 1,
-            cost_usd: rating.cost_usd,
-            provider_cost_usd: None,
-            charge: rating.charge,
-            breakdown: rating.breakdown,
-        };
-        self.event(account, Some(request), &data)
+        self.event(account, Some(request), &used(output_tokens))
     }
 
     pub(crate) fn deduction(&mut self, account: AccountId, request: RequestId, credits: i64) -> Sent {
@@ -346,17 +312,7 @@ impl Puppet {
     }
 
     pub(crate) fn release(&mut self, account: AccountId, request: RequestId, never_came: Option<u64>) -> Sent {
-        let data = AuthorizationReleased {
-            reason: ReleaseReason::Undecided,
-            never_came,
-            api_key_id: None,
-            kind: RequestKind::Chat,
-            model: MODEL.to_owned(),
-            streamed: false,
-            error_message: "test".to_owned(),
-            latency_ms: 1,
-        };
-        self.event(account, Some(request), &data)
+        self.event(account, Some(request), &released(never_came))
     }
 
     pub(crate) fn lease_return(&mut self, account: AccountId, credits: i64) -> Sent {
@@ -409,5 +365,63 @@ impl Puppet {
         let deduction = self.deduction(account, request, claim);
         self.publish(&deduction).await;
         request
+    }
+}
+
+/// An authorization's data.
+pub(crate) fn authorized(hold: Nanocredits) -> RequestAuthorized {
+    RequestAuthorized {
+        api_key_id: None,
+        kind: RequestKind::Chat,
+        model: MODEL.to_owned(),
+        upstream: "simulator".to_owned(),
+        streamed: false,
+        hold,
+        bounds: Bounds::default(),
+        price_version: 1,
+        gate: 0,
+    }
+}
+
+/// A usage's data, worth 24 credits a 10,000 tokens written.
+pub(crate) fn used(output_tokens: u64) -> UsageRecorded {
+    static BOOK: LazyLock<PriceBook> =
+        LazyLock::new(|| PriceBook::from_catalogue(FIRST_CATALOGUE, 1, DEFAULT_MARGIN_BPS).unwrap());
+    let usage = Usage { output_tokens, ..Usage::default() };
+    let rating = rate(&BOOK, MODEL, &usage).unwrap();
+    UsageRecorded {
+        api_key_id: None,
+        kind: RequestKind::Chat,
+        model: MODEL.to_owned(),
+        served_model: None,
+        provider: "anthropic".to_owned(),
+        upstream: "simulator".to_owned(),
+        provider_request_id: None,
+        usage,
+        source: UsageSource::Provider,
+        status: UsageStatus::Success,
+        error_message: None,
+        latency_ms: 1,
+        ttft_ms: None,
+        streamed: false,
+        price_version: 1,
+        cost_usd: rating.cost_usd,
+        provider_cost_usd: None,
+        charge: rating.charge,
+        breakdown: rating.breakdown,
+    }
+}
+
+/// A release's data.
+pub(crate) fn released(never_came: Option<u64>) -> AuthorizationReleased {
+    AuthorizationReleased {
+        reason: ReleaseReason::Undecided,
+        never_came,
+        api_key_id: None,
+        kind: RequestKind::Chat,
+        model: MODEL.to_owned(),
+        streamed: false,
+        error_message: "test".to_owned(),
+        latency_ms: 1,
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod expiry;
 mod fence;
 mod generation;
+mod properties;
 mod recall;
 mod takeover;
 mod verify;

@@ -209,7 +209,12 @@ impl Books {
 
     /// Moves what a fill changed between lease, hold and charge. The only place where a request moves money.
     fn settle(&mut self, request_id: RequestId, hold: Hold, change: Change) -> Result<Outcome, Rejected> {
-        if change.held != Nanocredits::ZERO || change.charged != Nanocredits::ZERO || change.lost != Nanocredits::ZERO {
+        if change.lost != Nanocredits::ZERO && change.held == Nanocredits::ZERO && change.charged == Nanocredits::ZERO {
+            // A hold of nothing: no lease is needed for it, and there may be none.
+            let account = self.accounts.get_mut(&hold.account_id).ok_or(Rejected::UnknownAccount)?;
+            account.lost = account.lost.plus(change.lost)?;
+            self.changed.accounts.insert(account.account_id);
+        } else if change.held != Nanocredits::ZERO || change.charged != Nanocredits::ZERO {
             let mut account = self.accounts.get(&hold.account_id).ok_or(Rejected::UnknownAccount)?.clone();
             let lease_key = (hold.gateway.ok_or(Rejected::Missing("gateway"))?, hold.account_id);
             let mut lease = *self.leases.get(&lease_key).ok_or(Rejected::InsufficientLease)?;

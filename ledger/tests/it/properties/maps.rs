@@ -1,0 +1,637 @@
+//! The reference: the promises of the design in plain maps and whole numbers. It shares no rule with the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::message::RefusalCode;
+
+use super::steps::{Saying, Step, Transition, Which};
+
+/// Nanocredits.
+pub(super) const CREDIT: i64 = 1_000_000_000;
+/// $15 a million tokens and 60 %: 0.0024 credits.
+const TOKEN: i64 = 2_400_000;
+const GATES: u16 = 64;
+
+/// All that there is. Accounts, lives and requests are numbers; `writer` knows their ids.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Maps {
+    pub(super) accounts: Vec<Money>,
+    pub(super) lives: Vec<Life>,
+    /// By life and account.
+    pub(super) leases: BTreeMap<(usize, usize), Lease>,
+    /// As far as anything of them was applied.
+    pub(super) requests: BTreeMap<usize, Request>,
+    pub(super) said: Vec<Said>,
+    pub(super) events: u64,
+    pub(super) generation: u64,
+    /// What the last transition came to.
+    pub(super) last: Vec<Action>,
+    requests_begun: Vec<Begun>,
+    references: BTreeMap<(usize, u8), i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Money {
+    pub(super) bought: i64,
+    pub(super) unleased: i64,
+    pub(super) leased: i64,
+    pub(super) held: i64,
+    pub(super) charged: i64,
+    pub(super) lost: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lease {
+    pub(super) granted: i64,
+    pub(super) returned: i64,
+    pub(super) charged: i64,
+    pub(super) held: i64,
+    pub(super) closed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    pub(super) generation: u64,
+    pub(super) fencing: bool,
+    pub(super) fenced: bool,
+    /// By sequence number: which of `said` was applied under it.
+    pub(super) seen: BTreeMap<u64, usize>,
+    pub(super) never: BTreeSet<u64>,
+    pub(super) quarantined: BTreeSet<u64>,
+    open_gates: BTreeSet<u16>,
+    next_seq: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) account: usize,
+    /// Life, amount, and whether it counts.
+    pub(super) authorized: Option<(usize, i64, bool)>,
+    pub(super) usage: Option<i64>,
+    pub(super) ending: Option<Ending>,
+    pub(super) charged: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Deducted(i64),
+    Released,
+    Expired,
+}
+
+/// Who began a request, where, and under which number its authorization was said.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    life: usize,
+    account: usize,
+    seq: u64,
+}
+
+/// An event of a gateway.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    pub(super) life: usize,
+    pub(super) seq: u64,
+    pub(super) account: usize,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    Authorized { request: usize, hold: i64 },
+    Used { request: usize, tokens: u64 },
+    Deducted { request: usize, claim: i64 },
+    Released { request: usize, never_came: Option<u64> },
+    Returned { total: i64 },
+}
+
+/// What the writer is told, and what it must answer.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    OpenAccount,
+    TopUp { account: usize, amount: i64, reference: u8, answer: Result<bool, RefusalCode> },
+    Adjust { account: usize, amount: i64, reference: u8, answer: Result<bool, RefusalCode> },
+    Register,
+    Lease { life: usize, account: usize, known: i64, need: i64, want: i64, answer: Result<i64, RefusalCode> },
+    Read { said: usize, recovered: bool },
+    Nonsense,
+    BeginFence { life: usize },
+    CloseGate { life: usize, k: u16 },
+    CompleteFence { life: usize },
+    Expire { request: usize },
+    NextGeneration { after: u64 },
+    Restart,
+    TakeOver,
+    SessionEnds,
+}
+
+/// Nothing of the event is applied: it goes to the quarantine.
+struct Impossible;
+
+/// What the ledger has to say after an event.
+enum FollowUp {
+    None,
+    /// The authorization came after its life was over.
+    Expire(usize),
+    /// The usage came after its request had ended without a charge.
+    PayLate(usize),
+}
+
+impl Maps {
+    /// The same after a transition.
+    pub(super) fn after(mut self, transition: &Transition) -> Self {
+        self.last.clear();
+        match transition {
+            Transition::Batch(steps) => steps.iter().for_each(|step| self.step(step)),
+            Transition::Restart => self.last.push(Action::Restart),
+            Transition::TakeOver => self.last.push(Action::TakeOver),
+            Transition::SessionEnds => self.last.push(Action::SessionEnds),
+        }
+        self.check();
+        self
+    }
+
+    /// The end of every story: all that was said comes, every life is over, and every hold ends.
+    pub(super) fn finish(mut self) -> Self {
+        self.last.clear();
+        self.all_comes_backwards();
+        for life in (0..self.lives.len()).filter(|life| !self.lives[*life].fenced).collect::<Vec<_>>() {
+            self.begin_fence(life);
+            self.complete_or_close(life, 0, GATES);
+        }
+        for request in self.requests.keys().copied().collect::<Vec<_>>() {
+            self.expire(request);
+        }
+        self.check();
+        self
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::OpenAccount => {
+                self.accounts.push(Money::default());
+                // Both halves, and the sandbox's credits.
+                self.events += 3;
+                self.last.push(Action::OpenAccount);
+            }
+            Step::TopUp { account, credits, reference } => {
+                let Some(account) = pick(account, self.accounts.len()) else { return };
+                let amount = credits * CREDIT;
+                let allowed = |_: &Money| if amount > 0 { Ok(()) } else { Err(RefusalCode::BadAmount) };
+                let answer = self.buy(account, amount, reference, allowed);
+                self.last.push(Action::TopUp { account, amount, reference, answer });
+            }
+            Step::Adjust { account, credits, reference } => {
+                let Some(account) = pick(account, self.accounts.len()) else { return };
+                let amount = credits * CREDIT;
+                let allowed = |money: &Money| match amount {
+                    0 => Err(RefusalCode::BadAmount),
+                    _ if money.unleased + amount < 0 => Err(RefusalCode::InsufficientCredits),
+                    _ => Ok(()),
+                };
+                let answer = self.buy(account, amount, reference, allowed);
+                self.last.push(Action::Adjust { account, amount, reference, answer });
+            }
+            Step::Register => {
+                self.lives.push(Life {
+                    generation: self.generation,
+                    fencing: false,
+                    fenced: false,
+                    seen: BTreeMap::new(),
+                    never: BTreeSet::new(),
+                    quarantined: BTreeSet::new(),
+                    open_gates: (0..GATES).collect(),
+                    next_seq: 1,
+                });
+                self.last.push(Action::Register);
+            }
+            Step::Lease { life, account, need, more, unheard } => self.lease(life, account, need, more, unheard),
+            Step::Authorize { life, account, hold, comes } => {
+                let chosen = pick(life, self.lives.len()).zip(pick(account, self.accounts.len()));
+                let Some((life, account)) = chosen else { return };
+                let request = self.requests_begun.len();
+                self.requests_begun.push(Begun { life, account, seq: self.lives[life].next_seq });
+                self.say(life, account, What::Authorized { request, hold: hold * CREDIT }, comes);
+            }
+            Step::Use { request, tokens, by } => self.say_of(request, by, |request, _| What::Used { request, tokens }),
+            Step::Deduct { request, credits, by } => {
+                self.say_of(request, by, |request, _| What::Deducted { request, claim: credits * CREDIT });
+            }
+            Step::Release { request, names, by } => self.say_of(request, by, |request, begun| What::Released {
+                request,
+                never_came: (names && by.other_life.is_none()).then_some(begun.seq),
+            }),
+            Step::AuthorizeAgain { request, hold, by } => {
+                self.say_of(request, by, |request, _| What::Authorized { request, hold: hold * CREDIT });
+            }
+            Step::Return { life, account, credits, comes } => {
+                let chosen = pick(life, self.lives.len()).zip(pick(account, self.accounts.len()));
+                let Some((life, account)) = chosen else { return };
+                let before = self.leases.get(&(life, account)).map_or(0, |lease| lease.returned);
+                self.say(life, account, What::Returned { total: before + credits * CREDIT }, comes);
+            }
+            Step::Comes { said, recovered } => {
+                if let Some(said) = pick(said, self.said.len()) {
+                    self.read(said, recovered);
+                }
+            }
+            Step::AllComeBackwards => self.all_comes_backwards(),
+            Step::Forge { said } => {
+                if let Some(said) = pick(said, self.said.len()) {
+                    self.said.push(self.said[said]);
+                    self.read(self.said.len() - 1, false);
+                }
+            }
+            Step::Nonsense => self.last.push(Action::Nonsense),
+            Step::BeginFence { life } => {
+                if let Some(life) = pick(life, self.lives.len()) {
+                    self.begin_fence(life);
+                }
+            }
+            Step::CloseGates { life, from, to } => {
+                let Some(life) = pick(life, self.lives.len()) else { return };
+                if self.lives[life].generation == self.generation {
+                    self.complete_or_close(life, from, to);
+                }
+            }
+            Step::CompleteFence { life } => {
+                let Some(life) = pick(life, self.lives.len()) else { return };
+                if self.lives[life].generation != self.generation {
+                    self.complete_or_close(life, 0, GATES);
+                }
+            }
+            Step::Expire { request } => {
+                if let Some(request) = pick(request, self.requests_begun.len()) {
+                    self.expire(request);
+                }
+            }
+            Step::NextGeneration => {
+                self.last.push(Action::NextGeneration { after: self.generation });
+                self.generation += 1;
+            }
+        }
+    }
+
+    /// A top-up or an adjustment; a reference moves credits once.
+    fn buy(
+        &mut self,
+        account: usize,
+        amount: i64,
+        reference: u8,
+        allowed: impl FnOnce(&Money) -> Result<(), RefusalCode>,
+    ) -> Result<bool, RefusalCode> {
+        if let Some(before) = self.references.get(&(account, reference)) {
+            return if *before == amount { Ok(true) } else { Err(RefusalCode::ReferenceReused) };
+        }
+        allowed(&self.accounts[account])?;
+        self.references.insert((account, reference), amount);
+        self.accounts[account].bought += amount;
+        self.accounts[account].unleased += amount;
+        self.events += 1;
+        Ok(false)
+    }
+
+    fn lease(&mut self, life: Which, account: Which, need: i64, more: i64, unheard: bool) {
+        let Some((life, account)) = pick(life, self.lives.len()).zip(pick(account, self.accounts.len())) else {
+            return;
+        };
+        let (need, want) = (need * CREDIT, (need + more) * CREDIT);
+        let granted = self.leases.get(&(life, account)).map_or(0, |lease| lease.granted);
+        let known = if unheard { granted / 2 } else { granted };
+        let is_open = |life: &Life| !life.fencing && !life.fenced;
+        let answer = if is_open(&self.lives[life]) && self.lives[life].generation == self.generation {
+            // What was granted and not heard of is there already.
+            let (need, want) = ((known + need - granted).max(0), (known + want - granted).max(0));
+            let money = &mut self.accounts[account];
+            let gateways = self.lives.iter().filter(|life| is_open(life)).count() as i64;
+            let grant = match money.unleased - need {
+                ..0 => 0,
+                rest => need + (want - need).max(0).min(rest / (gateways + 1)),
+            };
+            if grant > 0 {
+                money.unleased -= grant;
+                money.leased += grant;
+                self.leases.entry((life, account)).or_default().granted += grant;
+                self.events += 1;
+            }
+            Ok(granted + grant)
+        } else {
+            Err(RefusalCode::NotRegistered)
+        };
+        self.last.push(Action::Lease { life, account, known, need, want, answer });
+    }
+
+    fn say_of(&mut self, request: Which, by: Saying, what: impl FnOnce(usize, Begun) -> What) {
+        let Some(request) = pick(request, self.requests_begun.len()) else { return };
+        let begun = self.requests_begun[request];
+        let life = by.other_life.and_then(|life| pick(life, self.lives.len())).unwrap_or(begun.life);
+        let account = by.astray.and_then(|account| pick(account, self.accounts.len())).unwrap_or(begun.account);
+        self.say(life, account, what(request, begun), by.comes);
+    }
+
+    fn say(&mut self, life: usize, account: usize, what: What, comes: bool) {
+        let seq = self.lives[life].next_seq;
+        self.lives[life].next_seq += 1;
+        self.said.push(Said { life, seq, account, what });
+        if comes {
+            self.read(self.said.len() - 1, false);
+        }
+    }
+
+    fn all_comes_backwards(&mut self) {
+        for said in (0..self.said.len()).rev() {
+            let Said { life, seq, .. } = self.said[said];
+            if !self.lives[life].seen.contains_key(&seq) && !self.lives[life].quarantined.contains(&seq) {
+                self.read(said, false);
+            }
+        }
+    }
+
+    /// The ledger reads an event.
+    fn read(&mut self, index: usize, recovered: bool) {
+        self.last.push(Action::Read { said: index, recovered });
+        let said = self.said[index];
+        let life = &mut self.lives[said.life];
+        if life.quarantined.contains(&said.seq) {
+            return;
+        }
+        if let Some(before) = life.seen.get(&said.seq) {
+            if *before != index {
+                life.quarantined.insert(said.seq);
+            }
+            return;
+        }
+        match self.apply(said) {
+            Ok(follow_up) => {
+                let life = &mut self.lives[said.life];
+                life.seen.insert(said.seq, index);
+                life.never.remove(&said.seq);
+                self.events += 1;
+                self.follow(follow_up);
+            }
+            Err(Impossible) => {
+                self.lives[said.life].quarantined.insert(said.seq);
+            }
+        }
+    }
+
+    fn apply(&mut self, said: Said) -> Result<FollowUp, Impossible> {
+        match said.what {
+            What::Authorized { request, hold } => {
+                let mut known = self.request(request, said.account)?;
+                if known.authorized.is_some() {
+                    return Ok(FollowUp::None);
+                }
+                let counts = !self.lives[said.life].fenced;
+                known.authorized = Some((said.life, hold, counts));
+                let is_open = matches!(known.ending, None | Some(Ending::Deducted(_)));
+                if is_open && counts {
+                    match (known.ending, known.usage) {
+                        // The hold begins and ends in one: only the charge must be free.
+                        (Some(_), Some(usage)) => self.take(said.life, said.account, usage.min(hold), hold)?,
+                        _ => self.take(said.life, said.account, hold, hold)?,
+                    }
+                }
+                self.requests.insert(request, known);
+                match (known.ending, known.usage) {
+                    (Some(Ending::Deducted(_)), Some(usage)) if counts => self.charge(request, hold, usage),
+                    _ if is_open && !counts => return Ok(FollowUp::Expire(request)),
+                    _ => {}
+                }
+            }
+            What::Used { request, tokens } => {
+                let mut known = self.request(request, said.account)?;
+                if known.usage.is_some() {
+                    return Ok(FollowUp::None);
+                }
+                let usage = tokens as i64 * TOKEN;
+                known.usage = Some(usage);
+                self.requests.insert(request, known);
+                match (known.holds(), known.ending) {
+                    (Some(hold), Some(Ending::Deducted(_))) => self.charge(request, hold, usage),
+                    (_, Some(Ending::Released | Ending::Expired)) => return Ok(FollowUp::PayLate(request)),
+                    _ => {}
+                }
+            }
+            What::Deducted { request, claim } => {
+                let mut known = self.request(request, said.account)?;
+                if claim < 0 {
+                    return Err(Impossible);
+                }
+                if known.ending.is_some() {
+                    return Ok(FollowUp::None);
+                }
+                let hold = known.holds();
+                known.ending = Some(Ending::Deducted(claim));
+                self.requests.insert(request, known);
+                if let (Some(hold), Some(usage)) = (hold, known.usage) {
+                    self.charge(request, hold, usage);
+                }
+            }
+            What::Released { request, never_came } => {
+                let mut known = self.request(request, said.account)?;
+                if known.ending.is_none() {
+                    let hold = known.holds();
+                    known.ending = Some(Ending::Released);
+                    self.requests.insert(request, known);
+                    if let Some(hold) = hold {
+                        self.give_back(known, hold);
+                    }
+                }
+                if let Some(seq) = never_came.filter(|seq| !self.lives[said.life].seen.contains_key(seq)) {
+                    self.lives[said.life].never.insert(seq);
+                }
+            }
+            What::Returned { total } => {
+                let lease = self.leases.get_mut(&(said.life, said.account)).ok_or(Impossible)?;
+                let more = total - lease.returned;
+                if !lease.closed && more > 0 {
+                    if more > lease.free() {
+                        return Err(Impossible);
+                    }
+                    lease.returned = total;
+                    self.accounts[said.account].leased -= more;
+                    self.accounts[said.account].unleased += more;
+                }
+            }
+        }
+        Ok(FollowUp::None)
+    }
+
+    /// What the ledger says by itself right after an event.
+    fn follow(&mut self, follow_up: FollowUp) {
+        match follow_up {
+            FollowUp::None => {}
+            FollowUp::Expire(request) => self.expire_now(request),
+            FollowUp::PayLate(request) => self.pay_late(request),
+        }
+    }
+
+    /// A request as far as it is known; its account is that of the first event that is applied.
+    fn request(&self, request: usize, account: usize) -> Result<Request, Impossible> {
+        let fresh = Request { account, authorized: None, usage: None, ending: None, charged: None };
+        let known = self.requests.get(&request).copied().unwrap_or(fresh);
+        if known.account == account { Ok(known) } else { Err(Impossible) }
+    }
+
+    /// Sets a hold aside out of a lease, of which so much must be free.
+    fn take(&mut self, life: usize, account: usize, needed: i64, hold: i64) -> Result<(), Impossible> {
+        if needed == 0 && (hold == 0 || !self.leases.contains_key(&(life, account))) {
+            return Ok(());
+        }
+        let lease = self.leases.get_mut(&(life, account)).ok_or(Impossible)?;
+        if lease.free() < needed {
+            return Err(Impossible);
+        }
+        lease.held += hold;
+        self.accounts[account].leased -= hold;
+        self.accounts[account].held += hold;
+        Ok(())
+    }
+
+    /// Gives what was held back: to its lease, or to the account once the life is over.
+    fn give_back(&mut self, known: Request, hold: i64) {
+        let Some((life, ..)) = known.authorized.filter(|_| hold > 0) else { return };
+        let money = &mut self.accounts[known.account];
+        if let Some(lease) = self.leases.get_mut(&(life, known.account)) {
+            lease.held -= hold;
+            money.held -= hold;
+            *(if lease.closed { &mut money.unleased } else { &mut money.leased }) += hold;
+        }
+    }
+
+    /// The hold ends. At most as much as it is charged; the rest of the usage is the platform's loss.
+    fn charge(&mut self, request: usize, hold: i64, usage: i64) {
+        let charged = usage.min(hold);
+        let Some(known) = self.requests.get_mut(&request) else { return };
+        known.charged = Some(charged);
+        let known = *known;
+        self.give_back(known, hold);
+        let money = &mut self.accounts[known.account];
+        money.lost += usage - charged;
+        let lease = known.authorized.and_then(|(life, ..)| self.leases.get_mut(&(life, known.account)));
+        if let Some(lease) = lease {
+            lease.charged += charged;
+            money.charged += charged;
+            *(if lease.closed { &mut money.unleased } else { &mut money.leased }) -= charged;
+        }
+    }
+
+    /// Used by a request that has ended without a charge: the account pays what it can, at most the hold.
+    fn pay_late(&mut self, request: usize) {
+        let known = self.requests[&request];
+        let usage = known.usage.unwrap_or(0);
+        let due = known.authorized.map_or(usage, |(_, hold, _)| usage.min(hold));
+        let money = &mut self.accounts[known.account];
+        let paid = due.min(money.unleased);
+        money.bought -= paid;
+        money.unleased -= paid;
+        money.lost += usage - paid;
+        self.events += 1;
+    }
+
+    fn begin_fence(&mut self, life: usize) {
+        if !self.lives[life].fenced {
+            self.lives[life].fencing = true;
+            self.last.push(Action::BeginFence { life });
+        }
+    }
+
+    /// Goes on with a fence: gates are read back closed, or the stream that they were in was given up.
+    fn complete_or_close(&mut self, life: usize, from: u16, to: u16) {
+        if !self.lives[life].fencing || self.lives[life].fenced {
+            return;
+        }
+        if self.lives[life].generation == self.generation {
+            for k in from..to {
+                self.lives[life].open_gates.remove(&k);
+                self.last.push(Action::CloseGate { life, k });
+            }
+        } else {
+            self.lives[life].open_gates.clear();
+            self.last.push(Action::CompleteFence { life });
+        }
+        if self.lives[life].open_gates.is_empty() {
+            self.fenced(life);
+        }
+    }
+
+    fn fenced(&mut self, index: usize) {
+        let life = &mut self.lives[index];
+        life.fenced = true;
+        let accounted =
+            |seq: &u64| life.seen.contains_key(seq) || life.never.contains(seq) || life.quarantined.contains(seq);
+        let last = (1..life.next_seq).rev().find(accounted).unwrap_or(0);
+        let missing: Vec<u64> = (1..=last).filter(|seq| !accounted(seq)).collect();
+        life.never.extend(missing);
+        for ((_, account), lease) in self.leases.iter_mut().filter(|((life, _), _)| *life == index) {
+            let free = lease.free();
+            lease.closed = true;
+            self.accounts[*account].leased -= free;
+            self.accounts[*account].unleased += free;
+        }
+        self.events += 1;
+    }
+
+    /// The ledger's keeper asks for this only of lives that are over; what has ended meanwhile is left as it is.
+    fn expire(&mut self, request: usize) {
+        let Some(known) = self.requests.get(&request) else { return };
+        if known.authorized.is_none_or(|(life, ..)| !self.lives[life].fenced) {
+            return;
+        }
+        self.last.push(Action::Expire { request });
+        let has_ended = known.charged.is_some() || matches!(known.ending, Some(Ending::Released | Ending::Expired));
+        if !has_ended {
+            self.expire_now(request);
+        }
+    }
+
+    fn expire_now(&mut self, request: usize) {
+        self.events += 1;
+        let mut known = self.requests[&request];
+        let hold = known.holds();
+        known.ending = Some(Ending::Expired);
+        match (hold, known.usage) {
+            (Some(hold), Some(usage)) => {
+                self.requests.insert(request, known);
+                self.charge(request, hold, usage);
+            }
+            (Some(hold), None) => {
+                self.requests.insert(request, known);
+                self.give_back(known, hold);
+            }
+            (None, usage) => {
+                self.requests.insert(request, known);
+                if usage.is_some() {
+                    self.pay_late(request);
+                }
+            }
+        }
+    }
+
+    /// What always holds.
+    fn check(&self) {
+        for money in &self.accounts {
+            let parts = [money.unleased, money.leased, money.held, money.charged];
+            assert!(parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() == money.bought, "{money:?}");
+        }
+    }
+}
+
+impl Request {
+    /// What is set aside for it now.
+    fn holds(&self) -> Option<i64> {
+        let over = self.charged.is_some() || matches!(self.ending, Some(Ending::Released | Ending::Expired));
+        self.authorized.filter(|(_, _, counts)| *counts && !over).map(|(_, hold, _)| hold)
+    }
+}
+
+impl Lease {
+    fn free(&self) -> i64 {
+        if self.closed { 0 } else { self.granted - self.returned - self.charged - self.held }
+    }
+}
+
+fn pick(which: Which, of: usize) -> Option<usize> {
+    (of > 0).then(|| usize::from(which) % of)
+}
