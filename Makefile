@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 export GATEWAYS ?= 1
 export LAYERS_PORT ?= 8080
+STATES ?= 10000000
+SEEDS ?= 10000
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
 
@@ -39,10 +41,16 @@ check: ## formatting, lints, dependencies, documentation, schemas, queries
 	@cargo run --quiet -p schemas --bin schemas -- check
 	@cargo run --quiet -p stack -- prepare-sqlx --check
 
+model: ## every state of small worlds, each rule broken once; ends in minutes (STATES=… of a world at most)
+	@cargo run --quiet --release -p model -- check --large --states $(STATES)
+
+simulate: ## larger worlds by chance (SEEDS=… how many, SEED=… only this one)
+	@cargo run --quiet --release -p model -- simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate prepare-sqlx clean-data
