@@ -1,10 +1,11 @@
 //! Ends lives that are silent, and holds that nobody will end.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Stream;
 use parking_lot::Mutex;
 use schemas::event::{AuthorizationExpired, ExpiryReason, Payload};
 use schemas::ids::{EmitterId, RequestId};
@@ -21,6 +22,10 @@ use crate::stream::Reading;
 const PURGE_EVERY: Duration = Duration::from_secs(10);
 /// As many holds as are ended in one command.
 const EXPIRE_AT_ONCE: i64 = 500;
+
+/// Lives of this generation whose gates were closed and are to be purged; with the place at which their fence was seen to be
+/// complete, once it was.
+type Over = BTreeMap<EmitterId, Option<u64>>;
 
 /// Looks after lives and their holds.
 pub struct Keeper {
@@ -55,7 +60,7 @@ impl Keeper {
         let mut tick = tokio::time::interval(tick(self.lease));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut purged = Instant::now();
-        let mut over = BTreeSet::new();
+        let (mut over, mut of_generation) = (Over::new(), 0);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -65,6 +70,10 @@ impl Keeper {
                 self.heard.lock().listen_anew(Instant::now());
                 continue;
             };
+            if generation != of_generation {
+                over.clear();
+                of_generation = generation;
+            }
             if let Err(error) = self.fence(generation, &mut over).await {
                 tracing::warn!(error = %format!("{error:#}"), "a fence goes on later");
             }
@@ -73,19 +82,35 @@ impl Keeper {
             }
             if purged.elapsed() > PURGE_EVERY {
                 purged = Instant::now();
-                let head = self.view.borrow().head;
-                let gone: Vec<EmitterId> = over.iter().copied().collect();
-                if head.generation == generation {
-                    match purge(&stream, &self.cell, generation, head.stream_seq, &gone).await {
-                        Ok(()) => over.clear(),
-                        Err(error) => tracing::warn!(error = %format!("{error:#}"), "the stream is purged later"),
-                    }
+                if let Err(error) = self.purge(generation, &stream, &mut over).await {
+                    tracing::warn!(error = %format!("{error:#}"), "the stream is purged later");
                 }
             }
         }
     }
 
-    async fn fence(&self, generation: u64, over: &mut BTreeSet<EmitterId>) -> Result<()> {
+    /// Purged is what was applied before the last message, so the gates of a life are gone only once something was applied
+    /// after the last of them was read back closed.
+    async fn purge(&self, generation: u64, stream: &Stream, over: &mut Over) -> Result<()> {
+        let (head, lives) = {
+            let view = self.view.borrow();
+            (view.head, view.lives.clone())
+        };
+        if head.generation != generation {
+            return Ok(());
+        }
+        for (gateway, complete_at) in over.iter_mut() {
+            if complete_at.is_none() && lives.get(gateway).is_none_or(|life| life.state == LifeState::Fenced) {
+                *complete_at = Some(head.stream_seq);
+            }
+        }
+        let gone: Vec<EmitterId> = over.keys().copied().collect();
+        purge(stream, &self.cell, generation, head.stream_seq, &gone).await?;
+        over.retain(|_, complete_at| complete_at.is_none_or(|at| at >= head.stream_seq));
+        Ok(())
+    }
+
+    async fn fence(&self, generation: u64, over: &mut Over) -> Result<()> {
         let lives = self.view.borrow().lives.clone();
         self.heard.lock().forget(|life| lives.contains_key(&life));
         for (gateway, life) in lives.iter() {
@@ -99,7 +124,7 @@ impl Keeper {
                     self.submit.command(BeginFence { gateway: *gateway }).await?;
                     if life.generation == generation {
                         close_gates(&self.jetstream, &self.cell, generation, *gateway, life.gates_to_close()).await?;
-                        over.insert(*gateway);
+                        over.entry(*gateway).or_default();
                     }
                 }
                 LifeState::Fencing if life.generation != generation => {
@@ -108,7 +133,7 @@ impl Keeper {
                 }
                 LifeState::Fencing => {
                     close_gates(&self.jetstream, &self.cell, generation, *gateway, life.gates_to_close()).await?;
-                    over.insert(*gateway);
+                    over.entry(*gateway).or_default();
                 }
                 LifeState::Open | LifeState::Fenced => {}
             }
