@@ -1,6 +1,6 @@
 //! A gateway sleeps for longer than its lease lasts: it is fenced, and what it does when it wakes up cannot count. One NATS.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use stack::local::StackOptions;
 
 use crate::chaos_kit::{Ask, Ended, Heard, World, blocking};
@@ -17,28 +17,7 @@ fn options() -> StackOptions {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_slept_past_its_lease_begins_a_new_life() {
     World::story(options(), 1, async |world| {
-        world.first_gateway_sleeps(async |life| all_refuse(world, life).await).await
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn also_after_its_gates_were_purged() {
-    World::story(options(), 1, async |world| {
-        world
-            .first_gateway_sleeps(async |life| {
-                let mut heard = Vec::new();
-                world
-                    .until("its gates are purged", async || {
-                        // Purged is only what was read before something else.
-                        heard.push(world.ask(1, 0, &Ask::whole(1)).await);
-                        Ok((world.messages_of_gates(1, life).await? == 0).then_some(()))
-                    })
-                    .await?;
-                ensure!(heard.iter().all(|heard| heard.complete().is_some()), "{heard:?}");
-                all_refuse(world, life).await
-            })
-            .await
+        world.first_gateway_sleeps(async |life| world.all_gates_refuse(1, life).await).await
     })
     .await;
 }
@@ -76,7 +55,7 @@ async fn also_where_nats_came_back_with_its_gates_open() {
         let mut heard = Vec::new();
         world
             .first_gateway_sleeps(async |life| {
-                all_refuse(world, life).await?;
+                world.all_gates_refuse(1, life).await?;
                 blocking(|| {
                     ledger.kill();
                     nats.restore_data(&old)?;
@@ -98,10 +77,4 @@ async fn also_where_nats_came_back_with_its_gates_open() {
         world.prove(&heard).await
     })
     .await;
-}
-
-async fn all_refuse(world: &World, life: &str) -> Result<()> {
-    let refusing = world.gates_that_refuse(1, life).await?;
-    ensure!(refusing == 64, "{refusing} of 64 gates refuse");
-    Ok(())
 }

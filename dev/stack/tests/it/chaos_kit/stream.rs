@@ -1,6 +1,6 @@
 //! The stream, as NATS itself sees it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::{Client, HeaderMap, ServerAddr, jetstream};
 use serde_json::{Value, json};
@@ -43,8 +43,8 @@ impl World {
         Ok(info["state"]["subjects"].as_object().map_or(0, serde_json::Map::len))
     }
 
-    /// Tries to publish through each gate of a life, as its gateway would; gives how many refuse it for good.
-    pub(crate) async fn gates_that_refuse(&self, generation: i64, emitter: &str) -> Result<usize> {
+    /// Tries to publish through each gate of a life, as its gateway would: each refuses it for good.
+    pub(crate) async fn all_gates_refuse(&self, generation: i64, emitter: &str) -> Result<()> {
         let row = sqlx::query("select gates from ledger.lives where gateway = $1::uuid")
             .bind(emitter)
             .fetch_one(&mut self.db().await?)
@@ -63,6 +63,7 @@ impl World {
             let published = jetstream.publish_with_headers(subject, headers, "an attempt".into()).await?.await;
             refusing += usize::from(published.is_err_and(|error| error.kind() == PublishErrorKind::WrongLastSequence));
         }
-        Ok(refusing)
+        ensure!(refusing == 64, "{refusing} of 64 gates refuse");
+        Ok(())
     }
 }
