@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::kit::{Kit, Puppet, Settings};
 
 fn short() -> Settings {
-    Settings { lease: Duration::from_millis(400), request: Duration::from_millis(1_500) }
+    Settings { lease: Duration::from_millis(1_500), request: Duration::from_millis(2_500) }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::kit::{Kit, Puppet, Settings};
 
 fn short_leases() -> Settings {
-    Settings { lease: Duration::from_millis(600), request: Duration::from_secs(60) }
+    Settings { lease: Duration::from_millis(1_500), request: Duration::from_secs(60) }
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn a_nats_that_came_back_older_is_read_whole_sealed_and_given_up() {
 
 #[tokio::test]
 async fn a_fence_that_was_under_way_when_the_stream_was_lost_is_completed() {
-    let kit = Kit::with(Settings { lease: Duration::from_millis(500), ..Settings::default() }).await;
+    let kit = Kit::with(Settings { lease: Duration::from_millis(1_500), ..Settings::default() }).await;
     let account = kit.open_account(100).await;
     let gateway = Puppet::register(&kit).await;
     gateway.lease(&kit, account, 0, 60).await.unwrap();
