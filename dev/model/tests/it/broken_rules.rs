@@ -14,7 +14,10 @@ fn is_found(mutant: Mutant, rules: &[&str]) {
     let checked = refute(&of_mutant(mutant));
     let (rule, actions, _) = checked.broken.unwrap_or_else(|| panic!("{mutant:?} is not refuted"));
     // Which of several harms is met first is a matter of how the checker's threads are scheduled.
-    assert!(rules.contains(&rule) || rule == STUCK, "{mutant:?} was refuted by another rule than expected: {rule}\n{actions:#?}");
+    assert!(
+        rules.contains(&rule) || rule == STUCK,
+        "{mutant:?} was refuted by another rule than expected: {rule}\n{actions:#?}"
+    );
 }
 
 macro_rules! broken {
