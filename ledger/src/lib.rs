@@ -18,12 +18,26 @@ pub mod life;
 pub mod listen;
 /// Reading the log in order.
 pub mod log;
+/// Positions and times, as people name them.
+pub mod place;
+/// The books over a log of any length.
+pub mod folding;
+/// How far a long reading is.
+pub mod progress;
+/// Text, CSV or JSON.
+pub mod format;
+/// Lines of CSV.
+pub mod csv;
 /// What the platform bears.
 pub mod losses;
 /// Leases, with recalls from other gateways.
 pub mod recall;
-/// An account's history.
+/// Histories, and what was had at any position.
 pub mod replay;
+/// The bill of a month.
+pub mod statement;
+/// Double entry: debits and credits.
+pub mod trial_balance;
 /// All of it together.
 pub mod serve;
 /// JetStream: generations of the stream, and reading it.

@@ -6,6 +6,9 @@ mod books;
 mod credits;
 mod key;
 mod prices;
+mod replay;
+mod statement;
+mod trial_balance;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -45,8 +48,12 @@ enum Command {
     Prices(prices::PricesCommand),
     /// Folds all events again and compares every derived table and read model. Exit code 1 if anything differs.
     Verify(books::VerifyArgs),
-    /// An account's history, one line an event, with the running balance.
-    Replay(books::ReplayArgs),
+    /// The history of an account, or of all, with the running balance; or what they had at a position or time.
+    Replay(replay::ReplayArgs),
+    /// An account's bill of a month, from its events.
+    Statement(statement::StatementArgs),
+    /// Double entry: debits and credits of every ledger account. Exit code 1 if they differ.
+    TrialBalance(trial_balance::TrialBalanceArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
     Losses(books::LossesArgs),
 }
@@ -60,7 +67,9 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Key(command) => key::run(command).await,
         Command::Prices(command) => prices::run(command).await,
         Command::Verify(args) => books::verify(args).await,
-        Command::Replay(args) => books::replay(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Statement(args) => statement::run(args).await,
+        Command::TrialBalance(args) => trial_balance::run(args).await,
         Command::Losses(args) => books::losses(args).await,
     }
 }

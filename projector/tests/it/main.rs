@@ -1,5 +1,6 @@
 //! The projector against a real PostgreSQL, and its pure core against the ledger's fold.
 
+mod journal;
 mod kit;
 
 mod balances_are_the_books;
