@@ -9,6 +9,7 @@ use schemas::event::{
     AuthorizationExpired, CreditsAdjusted, Event, ExpiryReason, GatewayFenced, Header, Payload, Source, encode_payload,
 };
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
+use schemas::merkle::Grown;
 use schemas::money::Nanocredits;
 use schemas::subject::StreamSubject;
 
@@ -21,6 +22,8 @@ use crate::life::{Closing, LifeState};
 pub struct Written {
     /// New events, in order of position.
     pub events: Vec<EventRow>,
+    /// Tiles that these events complete or make longer.
+    pub tiles: Grown,
     /// Messages that cannot be true.
     pub quarantined: Vec<Quarantined>,
     /// What was odd.
