@@ -136,7 +136,8 @@ impl Folding {
             // Whether it counted makes no difference once it is over.
             Payload::RequestAuthorized(data) => slots.fill_authorization(data.hold, true)?,
             Payload::UsageRecorded(data) => {
-                let prices = self.books.prices.get(&data.price_version).context("the price book's version is unknown")?;
+                let prices =
+                    self.books.prices.get(&data.price_version).context("the price book's version is unknown")?;
                 slots.fill_usage(rate(&prices.book, &data.model, &data.usage)?.charge)?
             }
             Payload::CreditsDeducted(data) => slots.fill_ending(Ending::Deducted(data.amount))?,

@@ -72,7 +72,12 @@ async fn all(db: &mut PgConnection, after: i64, until: i64) -> Result<Vec<Row>, 
 }
 
 /// Two walks along the index of accounts, so that a small account of a large log is read at once.
-async fn of_account(db: &mut PgConnection, account: uuid::Uuid, after: i64, until: i64) -> Result<Vec<Row>, sqlx::Error> {
+async fn of_account(
+    db: &mut PgConnection,
+    account: uuid::Uuid,
+    after: i64,
+    until: i64,
+) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         r#"(select position as "position!", recorded_at as "recorded_at!", event as "event!" from ledger.events

@@ -21,7 +21,8 @@ impl FromStr for Place {
             return Ok(Self::Position(position));
         }
         let time = DateTime::parse_from_rfc3339(text);
-        time.map(|time| Self::Time(time.to_utc())).map_err(|_| "expected a position, or a time such as 2026-11-30T23:59:59Z")
+        time.map(|time| Self::Time(time.to_utc()))
+            .map_err(|_| "expected a position, or a time such as 2026-11-30T23:59:59Z")
     }
 }
 
@@ -45,8 +46,9 @@ pub async fn reached(db: &mut PgConnection, place: Option<Place>) -> Result<Reac
         // What may still come is not there yet.
         Some(Place::Time(time)) => position_at(db, time).await?.unwrap_or(head),
     };
-    let recorded_at =
-        sqlx::query_scalar!("select recorded_at from ledger.events where position = $1", position).fetch_optional(db).await?;
+    let recorded_at = sqlx::query_scalar!("select recorded_at from ledger.events where position = $1", position)
+        .fetch_optional(db)
+        .await?;
     Ok(Reached { position: position as u64, recorded_at })
 }
 

@@ -106,7 +106,8 @@ impl TrialBalance {
                     credit: decimal(credits, places),
                 };
                 if debits != credits {
-                    differences.push(format!("{book:?} {}: debits {}, credits {}", total.currency, total.debit, total.credit));
+                    differences
+                        .push(format!("{book:?} {}: debits {}, credits {}", total.currency, total.debit, total.credit));
                 }
                 totals.push(total);
             }
@@ -158,7 +159,10 @@ impl Shown {
                 csv::row(out, ["book", "ledger_account", "currency", "debit", "credit", "balance"])?;
                 for line in &self.accounts {
                     let book = line.book.name();
-                    csv::row(out, [book, line.ledger_account, line.currency, &line.debit, &line.credit, &line.balance])?;
+                    csv::row(
+                        out,
+                        [book, line.ledger_account, line.currency, &line.debit, &line.credit, &line.balance],
+                    )?;
                 }
             }
             Format::Text => self.write_text(out)?,
@@ -187,7 +191,10 @@ impl Shown {
             writeln!(out, "DIFFERS  {difference}")?;
         }
         match self.balanced {
-            true => writeln!(out, "balanced: debits equal credits, and what is owed to customers is what their accounts say"),
+            true => writeln!(
+                out,
+                "balanced: debits equal credits, and what is owed to customers is what their accounts say"
+            ),
             false => writeln!(out, "NOT balanced: {} differences", self.differences.len()),
         }
     }
@@ -216,7 +223,10 @@ mod tests {
         let mut trial = TrialBalance::default();
         trial.post(false, &lines(10, -9));
         let shown = trial.close(&Books::default(), Reached::default());
-        assert!(!shown.balanced && shown.differences.iter().any(|what| what.starts_with("Sandbox credits")), "{shown:?}");
+        assert!(
+            !shown.balanced && shown.differences.iter().any(|what| what.starts_with("Sandbox credits")),
+            "{shown:?}"
+        );
     }
 
     #[test]

@@ -71,10 +71,7 @@ impl Balances {
         match format {
             Format::Json => writeln!(out, "{}", serde_json::to_string(self)?)?,
             Format::Csv => {
-                csv::row(
-                    out,
-                    ["account_id", "livemode", "tier", "bought", "charged", "balance", "held", "available"],
-                )?;
+                csv::row(out, ["account_id", "livemode", "tier", "bought", "charged", "balance", "held", "available"])?;
                 self.accounts.iter().try_for_each(|account| csv::row(out, account.cells()))?;
             }
             Format::Text => {
@@ -86,7 +83,8 @@ impl Balances {
                     let mode = if account.livemode { "live" } else { "sandbox" };
                     text(out, &id, mode, &tier, amounts.each_ref().map(String::as_str))?;
                 }
-                let time = self.recorded_at.map_or_else(String::new, |time| format!(", recorded at {}", time.to_rfc3339()));
+                let time =
+                    self.recorded_at.map_or_else(String::new, |time| format!(", recorded at {}", time.to_rfc3339()));
                 writeln!(out, "\n{} accounts as of position {}{time}", self.accounts.len(), self.position)?;
             }
         }

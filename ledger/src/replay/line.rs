@@ -54,7 +54,9 @@ pub(super) fn event(
     account: Option<&Account>,
 ) -> Result<()> {
     let amounts = match account {
-        Some(account) => Some([account.balance()?, account.held, account.available()?].map(|amount| amount.to_string())),
+        Some(account) => {
+            Some([account.balance()?, account.held, account.available()?].map(|amount| amount.to_string()))
+        }
         None => None,
     };
     let [balance, held, available] = match &amounts {
@@ -72,8 +74,7 @@ pub(super) fn event(
         }
         Format::Csv => {
             let id = |id: Option<uuid::Uuid>| id.map_or_else(String::new, |id| id.to_string());
-            let (account_id, request_id) =
-                (id(header.account_id.map(|id| id.0)), id(header.request_id.map(|id| id.0)));
+            let (account_id, request_id) = (id(header.account_id.map(|id| id.0)), id(header.request_id.map(|id| id.0)));
             let (position, what) = (position.to_string(), what(&logged.event.payload));
             let [balance, held, available] = [balance, held, available].map(Option::unwrap_or_default);
             csv::row(out, [&position, &time, &account_id, &request_id, kind, balance, held, available, &what])?;

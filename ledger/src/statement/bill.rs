@@ -160,8 +160,7 @@ impl Bill {
         let held = open_holds.iter().try_fold(Nanocredits::ZERO, |sum, open| sum.plus(open.hold))?;
 
         let closing_balance = account.balance()?;
-        let adds_up_to =
-            self.opening_balance.plus(totals.top_ups)?.plus(totals.adjustments)?.minus(totals.charges)?;
+        let adds_up_to = self.opening_balance.plus(totals.top_ups)?.plus(totals.adjustments)?.minus(totals.charges)?;
         ensure!(
             adds_up_to == closing_balance,
             "the statement does not add up: opening balance {} + top-ups {} + adjustments {} − charges {} = {adds_up_to}, and \
@@ -208,4 +207,43 @@ fn sum(a: &Usage, b: &Usage) -> Option<Usage> {
         images: a.images.checked_add(b.images)?,
         searches: a.searches.checked_add(b.searches)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::tier::Tier;
+    use uuid::Uuid;
+
+    use super::super::proof::Positions;
+    use super::*;
+
+    /// A bill of 10 credits that were there before, closed against an account with so much.
+    fn closed(bought: i64, held: i64) -> Result<Statement> {
+        let account_id = AccountId(Uuid::from_u128(1));
+        let account = Account {
+            account_id,
+            livemode: true,
+            tier: Tier::Pro,
+            counterpart: AccountId(Uuid::from_u128(2)),
+            reference: None,
+            bought: Nanocredits::new(bought),
+            unleased: Nanocredits::new(bought - held),
+            leased: Nanocredits::ZERO,
+            held: Nanocredits::new(held),
+            charged: Nanocredits::ZERO,
+            lost: Nanocredits::ZERO,
+        };
+        let bill = Bill { opening_balance: Nanocredits::new(10), ..Bill::new(account_id, 5) };
+        let positions = Positions { from: 5, until: 4 };
+        bill.close(&account, "2026-11".parse().unwrap(), Cut { positions, checkpoint: None, is_final: true })
+    }
+
+    #[test]
+    fn a_statement_that_does_not_add_up_is_not_made() {
+        assert_eq!(closed(10, 0).unwrap().closing_balance, Nanocredits::new(10));
+        for (bought, held) in [(11, 0), (9, 0), (10, 1)] {
+            let error = closed(bought, held).unwrap_err().to_string();
+            assert!(error.starts_with("the statement does not add up: "), "{error}");
+        }
+    }
 }

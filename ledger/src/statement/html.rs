@@ -57,7 +57,10 @@ pub(super) fn write(statement: &Statement, out: &mut impl Write) -> Result<()> {
 
 fn summary(statement: &Statement, out: &mut impl Write) -> Result<()> {
     let totals = &statement.totals;
-    writeln!(out, "<section>\n<table class=\"summary\">\n<thead><tr><th></th><th>Credits</th><th>US$</th></tr></thead>\n<tbody>")?;
+    writeln!(
+        out,
+        "<section>\n<table class=\"summary\">\n<thead><tr><th></th><th>Credits</th><th>US$</th></tr></thead>\n<tbody>"
+    )?;
     let mut line = |class: &str, what: &str, amount: Nanocredits| {
         let dollars = amount.in_dollars().map_or_else(|_| String::new(), |dollars| dollars.to_string());
         writeln!(out, "<tr{class}><th>{what}</th><td>{amount}</td><td>{dollars}</td></tr>")
@@ -70,7 +73,10 @@ fn summary(statement: &Statement, out: &mut impl Write) -> Result<()> {
     if statement.held != Nanocredits::ZERO {
         line(" class=\"part\"", "of it held for running requests", statement.held)?;
     }
-    writeln!(out, "</tbody>\n</table>\n<p class=\"note\">1 credit is US$ 0.01. Amounts are exact and rounded nowhere.</p>\n</section>")
+    writeln!(
+        out,
+        "</tbody>\n</table>\n<p class=\"note\">1 credit is US$ 0.01. Amounts are exact and rounded nowhere.</p>\n</section>"
+    )
 }
 
 fn charges(statement: &Statement, out: &mut impl Write) -> Result<()> {
@@ -125,7 +131,11 @@ fn charges(statement: &Statement, out: &mut impl Write) -> Result<()> {
         )?;
     }
     if statement.requests_not_charged > 0 {
-        writeln!(out, "<p class=\"note\">{} requests ended without a charge.</p>", Count(statement.requests_not_charged))?;
+        writeln!(
+            out,
+            "<p class=\"note\">{} requests ended without a charge.</p>",
+            Count(statement.requests_not_charged)
+        )?;
     }
     writeln!(out, "</section>")
 }
@@ -140,7 +150,8 @@ fn transactions(out: &mut impl Write, title: &str, of: &[Transaction]) -> Result
          <th>Position</th><th>Credits</th></tr></thead>\n<tbody>"
     )?;
     for one in of {
-        let request = one.request_id.map_or_else(String::new, |id| format!("<br><small class=\"id\">request {id}</small>"));
+        let request =
+            one.request_id.map_or_else(String::new, |id| format!("<br><small class=\"id\">request {id}</small>"));
         writeln!(
             out,
             "<tr><td class=\"left\">{}</td><td class=\"left\">{}</td><td class=\"left\">{}{request}</td><td>{}</td><td>{}</td></tr>",
@@ -187,7 +198,9 @@ fn proof(statement: &Statement, out: &mut impl Write) -> Result<()> {
              recorded in the month.</p>",
             positions.from, positions.until
         )?,
-        false => writeln!(out, "<p>No events were recorded in the month; it lies before position {}.</p>", positions.from)?,
+        false => {
+            writeln!(out, "<p>No events were recorded in the month; it lies before position {}.</p>", positions.from)?
+        }
     }
     match &statement.proof.checkpoint {
         Some(checkpoint) => writeln!(

@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn a_month_ends_where_the_next_one_begins() {
         let month: Month = "2026-12".parse().unwrap();
-        assert_eq!((month.from().to_rfc3339(), month.until().to_rfc3339()), ("2026-12-01T00:00:00+00:00".into(), "2027-01-01T00:00:00+00:00".into()));
+        assert_eq!(
+            (month.from().to_rfc3339(), month.until().to_rfc3339()),
+            ("2026-12-01T00:00:00+00:00".into(), "2027-01-01T00:00:00+00:00".into())
+        );
         assert_eq!(month.to_string(), "2026-12");
         for text in ["2026", "2026-13", "2026-1", "26-11", "2026-11-01", "november"] {
             assert!(text.parse::<Month>().is_err(), "{text}");

@@ -1,5 +1,6 @@
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use chrono::TimeDelta;
+use schemas::merkle;
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -52,4 +53,17 @@ pub(super) async fn cut(db: &mut PgConnection, month: Month) -> Result<Cut> {
     };
     let positions = Positions { from: before as u64 + 1, until: until as u64 };
     Ok(Cut { positions, checkpoint: covering(db, until).await?, is_final: end.is_some() })
+}
+
+/// The first checkpoint whose tree has a position in it. Its signature is for the reader to verify.
+async fn covering(db: &mut PgConnection, position: i64) -> Result<Option<Checkpoint>> {
+    let note =
+        sqlx::query_scalar!("select note from ledger.checkpoints where size >= $1 order by size limit 1", position)
+            .fetch_optional(db)
+            .await?;
+    let Some(note) = note else { return Ok(None) };
+    let (text, _) = note.rsplit_once("\n\n").context("a stored checkpoint is no signed note")?;
+    let merkle::Checkpoint { origin, size, root } =
+        format!("{text}\n").parse().context("a stored checkpoint cannot be read")?;
+    Ok(Some(Checkpoint { origin, size, root: root.to_string() }))
 }

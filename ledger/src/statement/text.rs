@@ -29,7 +29,14 @@ pub(super) fn write(statement: &Statement, out: &mut impl Write) -> Result<()> {
         writeln!(out, "\nrequests that were running at the end")?;
         for open in &statement.open_holds {
             let time = open.authorized_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-            writeln!(out, "  {:>9}  {time}  {:>20}  {}  {}", open.position, open.hold.to_string(), open.request_id, open.model)?;
+            writeln!(
+                out,
+                "  {:>9}  {time}  {:>20}  {}  {}",
+                open.position,
+                open.hold.to_string(),
+                open.request_id,
+                open.model
+            )?;
         }
     }
     proof(statement, out)
@@ -45,8 +52,17 @@ fn charges(statement: &Statement, out: &mut impl Write) -> Result<()> {
         writeln!(
             out,
             "\n{:34}  {:>6}  {:>9}  {:>9}  {:>14}  {:>14}  {:>14}  {:>14}  {:>14}  {:>7}  {:>20}",
-            "charges by model", "prices", "requests", "estimated", "input", "cached", "cache write", "output", "reasoning",
-            "images", "credits"
+            "charges by model",
+            "prices",
+            "requests",
+            "estimated",
+            "input",
+            "cached",
+            "cache write",
+            "output",
+            "reasoning",
+            "images",
+            "credits"
         )?;
     }
     for charge in &statement.charges {
@@ -71,7 +87,10 @@ fn charges(statement: &Statement, out: &mut impl Write) -> Result<()> {
         }
     }
     if totals.estimated > 0 {
-        writeln!(out, "estimated: requests whose provider did not say its figures; counted from what was sent and delivered")?;
+        writeln!(
+            out,
+            "estimated: requests whose provider did not say its figures; counted from what was sent and delivered"
+        )?;
     }
     if statement.requests_not_charged > 0 {
         writeln!(out, "\n{} requests ended without a charge", statement.requests_not_charged)?;

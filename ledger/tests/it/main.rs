@@ -9,5 +9,6 @@ mod fence;
 mod generation;
 mod properties;
 mod recall;
+mod replay;
 mod takeover;
 mod verify;

@@ -30,5 +30,6 @@ mod system_rate_limit;
 mod system_rebuild;
 mod system_request_id;
 mod system_sdk;
+mod system_statement;
 mod system_streams;
 mod system_test_mode;
