@@ -7,6 +7,7 @@ mod checkpoint;
 mod credits;
 mod key;
 mod prices;
+mod receipt;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -49,6 +50,8 @@ enum Command {
     Checkpoint(checkpoint::CheckpointCommand),
     /// Folds all events again and compares every derived table and read model. Exit code 1 if anything differs.
     Verify(books::VerifyArgs),
+    /// Checks a receipt (`GET /v1/receipts/{request_id}`) without any server. Exit code 1 if anything is wrong with it.
+    VerifyReceipt(receipt::VerifyReceiptArgs),
     /// An account's history, one line an event, with the running balance.
     Replay(books::ReplayArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
@@ -65,6 +68,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Prices(command) => prices::run(command).await,
         Command::Checkpoint(command) => checkpoint::run(command).await,
         Command::Verify(args) => books::verify(args).await,
+        Command::VerifyReceipt(args) => receipt::verify(&args),
         Command::Replay(args) => books::replay(args).await,
         Command::Losses(args) => books::losses(args).await,
     }

@@ -3,6 +3,7 @@
 mod kit;
 
 mod append;
+mod checkpoint;
 mod commands;
 mod expiry;
 mod fence;
@@ -10,4 +11,5 @@ mod generation;
 mod properties;
 mod recall;
 mod takeover;
+mod tree;
 mod verify;
