@@ -216,6 +216,22 @@ impl Error {
             Self::HistoryNotBuilt => {
                 unavailable("history_not_available", "The history of that time has not been built yet.").never_retry()
             }
+            Self::NoReceipt => Face::invalid(
+                StatusCode::NOT_FOUND,
+                Some("receipt_not_found"),
+                "This account has no request with this id. It is the x-request-id of a response.",
+            ),
+            Self::NotInLog { asked } => {
+                let message = format!("The log has nothing at '{asked}' yet.");
+                Face::invalid(StatusCode::NOT_FOUND, Some("not_in_log"), message)
+            }
+            Self::Unprovable => Face::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                Some("receipt_unprovable"),
+                "This request cannot be proved by the ledger's log. Its operator has been told.",
+            )
+            .never_retry(),
             Self::Internal => Face::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
@@ -281,7 +297,7 @@ impl Error {
             Self::CannotRead | Self::NotYetProjected | Self::AsOfNotYetKnown { .. } | Self::HistoryNotBuilt => {
                 "cannot_read"
             }
-            Self::Internal => "internal",
+            Self::Internal | Self::Unprovable => "internal",
             Self::UnknownRoute { .. }
             | Self::WrongMethod { .. }
             | Self::TooLarge
@@ -289,7 +305,9 @@ impl Error {
             | Self::BodyUnreadable
             | Self::Invalid(_)
             | Self::NoAccountThen
-            | Self::ModelNotFound { .. } => "invalid",
+            | Self::ModelNotFound { .. }
+            | Self::NoReceipt
+            | Self::NotInLog { .. } => "invalid",
         }
     }
 }

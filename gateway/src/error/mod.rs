@@ -112,6 +112,15 @@ pub enum Error {
     NoAccountThen,
     /// The history of that time is built by the next rebuild only.
     HistoryNotBuilt,
+    /// The account has no request of this id: there is none, or it is another's.
+    NoReceipt,
+    /// The log's public form has nothing at this path.
+    NotInLog {
+        /// What was asked.
+        asked: String,
+    },
+    /// The log does not hold together where a receipt needs it.
+    Unprovable,
     /// A defect of ours; nothing was charged.
     Internal,
 }

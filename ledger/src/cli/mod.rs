@@ -7,6 +7,7 @@ mod checkpoint;
 mod credits;
 mod key;
 mod prices;
+mod receipt;
 mod replay;
 mod statement;
 mod trial_balance;
@@ -58,6 +59,8 @@ enum Command {
     Statement(statement::StatementArgs),
     /// Double entry: debits and credits of every ledger account. Exit code 1 if they differ.
     TrialBalance(trial_balance::TrialBalanceArgs),
+    /// Checks a receipt (`GET /v1/receipts/{request_id}`) without any server. Exit code 1 if anything is wrong with it.
+    VerifyReceipt(receipt::VerifyReceiptArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
     Losses(books::LossesArgs),
 }
@@ -75,6 +78,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Replay(args) => replay::run(args).await,
         Command::Statement(args) => statement::run(args).await,
         Command::TrialBalance(args) => trial_balance::run(args).await,
+        Command::VerifyReceipt(args) => receipt::verify(&args),
         Command::Losses(args) => books::losses(args).await,
     }
 }

@@ -156,6 +156,7 @@ impl StateMachineTest for Ledger {
             let report = ledger::verify::verify(&mut inner.db).await.unwrap();
             assert!(report.ok, "{:#?}", report.differences);
             assert_eq!(report.open_holds, 0);
+            crate::kit::assert_tree(&mut inner.db).await;
             inner.writer.task.abort();
             inner.databases.as_owner(format!("drop database {} with (force)", inner.database.0)).await;
         });
