@@ -2,7 +2,7 @@
 -- credits as of any position are one look into an index, and analysts sum up what was earned, held and owed.
 --
 -- A row of the table is a whole posting, in the smallest units and with null for "nothing", which takes no room; the view
--- public.journal unfolds it into debit and credit. docs/decisions/0008-journal.md argues for it.
+-- public.journal unfolds it into debit and credit. docs/decisions/0009-journal.md argues for it.
 
 create table read_models.journal (
     version integer not null,

@@ -1,7 +1,7 @@
 //! `GET /v1/credits`: what the account has, as the read model knows it. It may be a moment old, and says how old.
 //!
 //! With `?as_of=<position or time>`: what it had there, exactly. That is one look into an index, whatever the length of the
-//! history (docs/decisions/0008-journal.md).
+//! history (docs/decisions/0009-journal.md).
 
 mod as_of;
 

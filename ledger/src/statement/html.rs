@@ -87,39 +87,32 @@ fn charges(statement: &Statement, out: &mut impl Write) -> Result<()> {
     } else {
         writeln!(
             out,
-            "<table class=\"charges\">\n<thead><tr><th>Model</th><th>Prices</th><th>Requests</th><th>Input</th>\
-             <th>of it cached</th><th>of it cache write</th><th>Output</th><th>of it reasoning</th><th>Images</th>\
-             <th>Credits</th></tr></thead>\n<tbody>"
+            "<table class=\"charges\">\n<thead><tr><th>Model</th><th>Prices</th><th>Requests</th><th>Input tokens</th>\
+             <th>Output tokens</th><th>Images</th><th>Credits</th></tr></thead>\n<tbody>"
         )?;
         for charge in &statement.charges {
             let usage = &charge.usage;
-            let estimated = match charge.estimated {
-                0 => String::new(),
-                count => format!("<br><small>{} estimated*</small>", Count(count)),
-            };
-            let searches = match usage.searches {
-                0 => String::new(),
-                count => format!("<br><small>with {} web searches</small>", Count(count)),
-            };
             writeln!(
                 out,
-                "<tr><th>{}{searches}</th><td>{}</td><td>{}{estimated}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-                 <td>{}</td><td>{}</td><td>{}</td></tr>",
-                Text(&charge.model),
+                "<tr><th>{}{}</th><td>{}</td><td>{}{}</td><td>{}{}{}</td><td>{}{}</td><td>{}</td><td>{}</td></tr>",
+                // A long id breaks after its provider, if it must.
+                Text(&charge.model).to_string().replace('/', "/<wbr>"),
+                Part(usage.searches, "web searches"),
                 charge.price_version,
                 Count(charge.requests),
+                Part(charge.estimated, "estimated*"),
                 Count(usage.input_tokens),
-                Count(usage.cached_tokens),
-                Count(usage.cache_write_tokens),
+                Part(usage.cached_tokens, "cached"),
+                Part(usage.cache_write_tokens, "cache write"),
                 Count(usage.output_tokens),
-                Count(usage.reasoning_tokens),
+                Part(usage.reasoning_tokens, "reasoning"),
                 Count(usage.images),
                 charge.amount
             )?;
         }
         writeln!(
             out,
-            "</tbody>\n<tfoot><tr class=\"total\"><th>Total</th><td></td><td>{}</td><td colspan=\"6\"></td><td>{}</td></tr></tfoot>\n</table>",
+            "</tbody>\n<tfoot><tr class=\"total\"><th>Total</th><td></td><td>{}</td><td colspan=\"3\"></td><td>{}</td></tr></tfoot>\n</table>",
             Count(totals.requests),
             totals.charges
         )?;
@@ -154,7 +147,7 @@ fn transactions(out: &mut impl Write, title: &str, of: &[Transaction]) -> Result
             one.request_id.map_or_else(String::new, |id| format!("<br><small class=\"id\">request {id}</small>"));
         writeln!(
             out,
-            "<tr><td class=\"left\">{}</td><td class=\"left\">{}</td><td class=\"left\">{}{request}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td class=\"left time\">{}</td><td class=\"left\">{}</td><td class=\"left\">{}{request}</td><td>{}</td><td>{}</td></tr>",
             time(one.recorded_at),
             Text(&one.reference),
             Text(&one.why),
@@ -177,7 +170,7 @@ fn open_holds(statement: &Statement, out: &mut impl Write) -> Result<()> {
     for open in &statement.open_holds {
         writeln!(
             out,
-            "<tr><td class=\"left\">{}</td><td class=\"left id\">{}</td><td class=\"left\">{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td class=\"left time\">{}</td><td class=\"left id\">{}</td><td class=\"left\">{}</td><td>{}</td><td>{}</td></tr>",
             time(open.authorized_at),
             open.request_id,
             Text(&open.model),
@@ -218,6 +211,16 @@ fn proof(statement: &Statement, out: &mut impl Write) -> Result<()> {
 
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ").replace('Z', "")
+}
+
+/// What a cell's figure has of something, on a line below it; nothing where it has none.
+struct Part(u64, &'static str);
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, what) = *self;
+        if count == 0 { Ok(()) } else { write!(f, "<br><small>{} {what}</small>", Count(count)) }
+    }
 }
 
 /// A count with its thousands apart.

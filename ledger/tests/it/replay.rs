@@ -242,7 +242,8 @@ async fn a_statement_is_told_in_every_form_and_names_its_checkpoint() {
     assert!(text.contains("estimated: requests whose provider did not say its figures"), "{text}");
     let html = print(&october, StatementFormat::Html);
     assert!(html.contains("a &lt;slip&gt;, &quot;and&quot; more") && !html.contains("<slip>"), "{html}");
-    for part in ["58.1", "12.4", "-5.5", "ticket-7", MODEL, &told.account.to_string()] {
+    assert!(text.contains(MODEL) && html.contains("anthropic/<wbr>claude-sonnet-4.5"));
+    for part in ["58.1", "12.4", "-5.5", "ticket-7", &told.account.to_string()] {
         assert!(text.contains(part) && html.contains(part), "{part}");
     }
     assert!(["<script", "http://", "https://"].iter().all(|foreign| !html.contains(foreign)), "{html}");
