@@ -2,6 +2,8 @@
 
 /// The one write to the log.
 pub mod append;
+/// Asking the ledger that is active.
+pub mod asker;
 /// Signed checkpoints of the log.
 pub mod checkpoint;
 /// The command line.
@@ -22,12 +24,22 @@ pub mod listen;
 pub mod log;
 /// What the platform bears.
 pub mod losses;
+/// Every version of the prices.
+pub mod price_books;
+/// A part of the log, named by positions or times.
+pub mod range;
 /// Leases, with recalls from other gateways.
 pub mod recall;
+/// The provider's record of the same calls.
+pub mod reconcile;
 /// An account's history.
 pub mod replay;
+/// Other prices for the same usage.
+pub mod rerate;
 /// All of it together.
 pub mod serve;
+/// What a request has cost, and would have.
+pub mod settled;
 /// JetStream: generations of the stream, and reading it.
 pub mod stream;
 /// The log's Merkle tree in the database.

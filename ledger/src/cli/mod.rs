@@ -4,10 +4,13 @@ mod account;
 mod ask;
 mod books;
 mod checkpoint;
+mod correct;
 mod credits;
 mod key;
 mod prices;
 mod receipt;
+mod reconcile;
+mod rerate;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -56,6 +59,10 @@ enum Command {
     Replay(books::ReplayArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
     Losses(books::LossesArgs),
+    /// What the same usage would have cost under other prices; compensates the difference with --apply.
+    Rerate(rerate::RerateArgs),
+    /// Compares our usages with the provider's own record; trues estimates up with --apply. Exit code 1 if anything differs.
+    Reconcile(reconcile::ReconcileArgs),
 }
 
 /// Runs what the command line says. Returns the exit code.
@@ -71,5 +78,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::VerifyReceipt(args) => receipt::verify(&args),
         Command::Replay(args) => books::replay(args).await,
         Command::Losses(args) => books::losses(args).await,
+        Command::Rerate(args) => rerate::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
     }
 }

@@ -10,6 +10,8 @@ mod fence;
 mod generation;
 mod properties;
 mod recall;
+mod reconcile;
+mod rerate;
 mod takeover;
 mod tree;
 mod verify;
