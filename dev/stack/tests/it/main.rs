@@ -1,14 +1,6 @@
 //! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
-mod chaos_fence;
-mod chaos_gateway_dies;
-mod chaos_kills;
-mod chaos_kit;
-mod chaos_ledger_away;
-mod chaos_nats_away;
-mod chaos_nats_lost;
 mod children;
-mod cluster_gates;
 mod compose;
 mod run;
 mod servers_nats;

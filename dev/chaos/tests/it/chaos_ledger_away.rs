@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use chaos::{Ask, Ended, World, blocking};
 use stack::local::StackOptions;
-
-use crate::chaos_kit::{Ask, Ended, World, blocking};
 
 const LEASE: Duration = Duration::from_secs(2);
 
