@@ -49,6 +49,8 @@ pub enum Ended {
         code: String,
         /// Seconds.
         retry_after: Option<u64>,
+        /// What would have been set aside, nanocredits, where there was too little.
+        needed: Option<i64>,
     },
     /// The connection broke, or a stream ended with an error.
     Broken(String),
@@ -133,7 +135,8 @@ impl Client {
         if status != 200 {
             let error: Value = serde_json::from_str(text).with_context(|| format!("{status}: {text}"))?;
             let code = error["error"]["code"].as_str().unwrap_or_default().to_owned();
-            return Ok(Ended::Refused { status, code, retry_after });
+            let needed = error["error"]["credits_needed"].as_str().map(|needed| scaled(needed, 9)).transpose()?;
+            return Ok(Ended::Refused { status, code, retry_after, needed });
         }
         let usage = if ask.streamed { usage_of_stream(text)? } else { usage_of(&serde_json::from_str(text)?) };
         let tokens = |name: &str| usage[name].as_u64().with_context(|| format!("no {name} in {usage}"));

@@ -22,8 +22,20 @@ pub mod load;
 /// What goes wrong when.
 pub mod schedule;
 
+/// Carries it out.
+pub mod strike;
+
+/// What the clients ask meanwhile.
+pub mod mix;
+
 /// The proof at the end.
 pub mod proof;
+
+/// A chaotic run, from an empty system to its proof.
+pub mod run;
+
+/// What it was like.
+pub mod table;
 
 pub use ask::{Ask, Leaves};
 pub use client::{Client, Ended, Heard};

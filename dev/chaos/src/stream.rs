@@ -25,6 +25,13 @@ impl World {
         if info["error"].is_null() { Ok(info) } else { bail!("{info}") }
     }
 
+    /// The generation of today's stream, and how far the ledger has read it.
+    pub async fn read_up_to(&self) -> Result<(i64, i64)> {
+        let head = "select generation, stream_seq from ledger.head";
+        let row = sqlx::query(head).fetch_one(&mut self.db().await?).await?;
+        Ok((row.get("generation"), row.get("stream_seq")))
+    }
+
     /// The last sequence of a generation's stream.
     pub async fn last_in_stream(&self, generation: i64) -> Result<i64> {
         let info = self.stream_info(generation, "none").await?;

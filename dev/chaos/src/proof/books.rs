@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail, ensure};
 use sqlx::Row;
 
-use super::evidence::Evidence;
+use super::evidence::Line;
 use crate::client::scaled;
 use crate::world::{World, blocking};
 
@@ -53,10 +53,10 @@ impl World {
         Ok(())
     }
 
-    /// Each account's money is what its requests add up to, in the books and in the read models.
-    pub(super) async fn money(&self, evidence: &Evidence) -> Result<()> {
+    /// Each account's money is what its requests add up to, in the books and in the read models. What each has left.
+    pub(super) async fn money(&self, lines: &HashMap<String, Line>) -> Result<HashMap<String, i64>> {
         let mut sums: HashMap<&str, Sums> = HashMap::new();
-        for line in evidence.lines.values() {
+        for line in lines.values() {
             let sums = sums.entry(&line.account_id).or_default();
             sums.adjusted += line.adjusted;
             sums.lost += line.lost();
@@ -74,7 +74,7 @@ impl World {
         let bought: HashMap<&str, i64> =
             self.accounts.iter().map(|account| account.account_id.as_str()).zip(self.credits.iter().copied()).collect();
         let nothing = Sums::default();
-        let mut lost = 0;
+        let (mut lost, mut left) = (0, HashMap::new());
         for row in rows {
             let id: String = row.get("id");
             let amount = |name: &str| row.get::<i64, _>(name);
@@ -88,11 +88,12 @@ impl World {
             ensure!(amount("available") == amount("balance"), "account {id}: something is held");
             ensure!(amount("lost") == sums.lost, "account {id}: {} lost, not {}", amount("lost"), sums.lost);
             lost += sums.lost;
+            left.insert(id, amount("balance"));
         }
         let told = blocking(|| self.stack.ledger_json(&["losses"]))?;
         let told = scaled(told["total"].as_str().context("`ledger losses` adds them up")?, 9)?;
         ensure!(told == lost, "`ledger losses` adds up to {told} nanocredits, the requests to {lost}");
-        Ok(())
+        Ok(left)
     }
 
     pub(super) async fn quarantine(&self) -> Result<String> {

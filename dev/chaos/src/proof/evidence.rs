@@ -17,6 +17,8 @@ pub struct Evidence {
     pub bill: Map<String, Value>,
     /// Of `ledger verify`.
     pub report: Value,
+    /// What each account has left, nanocredits.
+    pub left: HashMap<String, i64>,
 }
 
 /// What a request came to. Amounts are nanocredits.

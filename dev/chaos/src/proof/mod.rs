@@ -56,10 +56,10 @@ impl World {
         ensure!(report["ok"] == true, show(&format!("verify says {report:#}")));
         ensure!(report["quarantined"] == 0, show(&format!("quarantined: {}", self.quarantine().await?)));
         let bill = blocking(|| self.stack.simulator().bill_by_request())?;
-        let evidence = Evidence { lines: self.lines().await?, bill, report };
+        let mut evidence = Evidence { lines: self.lines().await?, bill, report, left: HashMap::new() };
         self.endings().await?;
         self.fences().await?;
-        self.money(&evidence).await?;
+        evidence.left = self.money(&evidence.lines).await?;
         Ok(evidence)
     }
 

@@ -196,7 +196,7 @@ mod tests {
         let beyond = "the estimate is beyond what was delivered";
         assert_eq!(says(None, Some(&estimate), Some(&bill("cancelled", 48))), beyond);
         assert_eq!(says(None, Some(&estimate), None), "it was used, and the provider was not asked");
-        let refusal = heard(Ended::Refused { status: 503, code: "x".to_owned(), retry_after: None });
+        let refusal = heard(Ended::Refused { status: 503, code: "x".to_owned(), retry_after: None, needed: None });
         assert_eq!(says(Some(&refusal), Some(&line()), Some(&bill("completed", 50))), "it was refused, and is charged");
     }
 
