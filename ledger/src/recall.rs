@@ -41,8 +41,32 @@ pub struct Leases {
     pub view: watch::Receiver<View>,
     pub pool: PgPool,
     /// Recalls that were made.
-    pub recalls: Arc<AtomicU64>,
+    pub recalls: Arc<Recalls>,
     turns: Arc<Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// Counts recalls.
+#[derive(Debug, Default)]
+pub struct Recalls {
+    count: AtomicU64,
+    wait_us: AtomicU64,
+}
+
+impl Recalls {
+    /// How many were made.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How long who asked waited for them in all, microseconds.
+    pub fn wait_us(&self) -> u64 {
+        self.wait_us.load(Ordering::Relaxed)
+    }
+
+    fn made(&self, since: Instant) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.wait_us.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// What a gateway holds unused of an account.
@@ -87,7 +111,13 @@ impl Leases {
             // Served whole or not at all: the rest is in open holds, and comes back by itself.
             return Ok(false);
         }
-        self.recalls.fetch_add(1, Ordering::Relaxed);
+        let since = Instant::now();
+        let enough = self.recall_from(holders, ask, lacking).await;
+        self.recalls.made(since);
+        enough
+    }
+
+    async fn recall_from(&self, holders: Vec<Holder>, ask: &LeaseRequest, lacking: Nanocredits) -> Result<bool> {
         let mut still = lacking;
         let mut promised = Vec::new();
         for holder in holders {

@@ -43,7 +43,13 @@ pub(super) async fn take(
     }
     let verdict = match (asked, ticket) {
         (Asked::Taken, _) => Verdict::Taken,
-        (_, Some(receiver)) => Ticket { slot: &slot, request: request_id, receiver }.verdict().await,
+        (_, Some(receiver)) => {
+            let verdict = Ticket { slot: &slot, request: request_id, receiver }.verdict().await;
+            let waited = life.shared.now().saturating_sub(now);
+            life.shared.metrics.credit_waits.add_one();
+            life.shared.metrics.credit_wait_us.add(u64::try_from(waited.as_micros()).unwrap_or(0));
+            verdict
+        }
         (_, None) => Verdict::Closed,
     };
     match verdict {

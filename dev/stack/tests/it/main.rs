@@ -16,6 +16,7 @@ mod system_kit;
 mod system_last_credit;
 mod system_leases;
 mod system_many_gateways;
+mod system_metrics;
 mod system_models;
 mod system_provider_fails;
 mod system_rate_limit;
