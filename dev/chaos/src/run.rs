@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// Clients a gateway.
 const CLIENTS: usize = 10;
 /// What gateways say in these words is what they should say while something is away.
+/// So long a gateway that could not settle an answer has waited at least before it says so.
+const SETTLES_FOR: Duration = Duration::from_secs(10);
+const SETTLED_LATER: &str = "settlement_unconfirmed";
 const AWAY: [&str; 2] = ["authorization_unavailable", "authentication_unavailable"];
 const TOO_LITTLE: [&str; 2] = ["insufficient_credits", "credits_held"];
 
@@ -129,7 +132,11 @@ fn odd(world: &World, evidence: &Evidence, told: &Told) -> Result<()> {
         Ended::Refused { code, .. } if code.starts_with("upstream_") => {
             ensure!(mix::is_to_fail(ask), "its provider did not fail: {}", says());
         }
+        Ended::Refused { code, .. } if code == SETTLED_LATER => ensure!(told.heard.took > SETTLES_FOR, "{}", says()),
         Ended::Refused { code, .. } => ensure!(AWAY.contains(&code.as_str()), "{}", says()),
+        Ended::Broken(why) if why.starts_with("the stream says") && why.contains(SETTLED_LATER) => {
+            ensure!(told.heard.took > SETTLES_FOR, "{}", says());
+        }
         Ended::Broken(why) if why.starts_with("the stream says") => {
             ensure!(mix::is_to_fail(ask) && why.contains("upstream_error"), "{}", says());
         }

@@ -59,7 +59,7 @@ pub(super) async fn take(
             Ok(Box::new(OpenRequest { life, slot, api_key_id: caller.api_key_id, request }))
         }
         Verdict::Closed => Err(Declined::LifeIsOver),
-        Verdict::NoAnswer => Err(Declined::Refused(Refused::unavailable("the ledger does not answer"))),
+        Verdict::NoAnswer => Err(Declined::Refused(Refused::unavailable("the ledger does not answer in time"))),
         Verdict::Insufficient(word) => {
             let (available, held) = (word.available, word.held);
             Err(Declined::Refused(Refused::InsufficientCredits { needed, available, held }))
