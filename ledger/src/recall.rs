@@ -45,8 +45,32 @@ pub struct Leases {
     pub view: watch::Receiver<View>,
     pub pool: PgPool,
     /// Recalls that were made.
-    pub recalls: Arc<AtomicU64>,
+    pub recalls: Arc<Recalls>,
     turns: Arc<Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// Counts recalls.
+#[derive(Debug, Default)]
+pub struct Recalls {
+    count: AtomicU64,
+    wait_us: AtomicU64,
+}
+
+impl Recalls {
+    /// How many were made.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How long who asked waited for them in all, microseconds.
+    pub fn wait_us(&self) -> u64 {
+        self.wait_us.load(Ordering::Relaxed)
+    }
+
+    fn made(&self, since: Instant) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.wait_us.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// What a gateway holds unused of an account.
@@ -103,9 +127,7 @@ impl Leases {
     async fn recall_for(&self, ask: &AdjustCredits) -> Result<()> {
         let need = Nanocredits::ZERO.minus(ask.amount)?;
         let holders = self.holders(ask.account_id, None).await?;
-        self.recalls.fetch_add(1, Ordering::Relaxed);
-        let (promised, _) = self.ask_back(ask.account_id, holders, need).await?;
-        self.appended(ask.account_id, &promised).await?;
+        self.recall_from(ask.account_id, holders, need).await?;
         Ok(())
     }
 
@@ -117,12 +139,19 @@ impl Leases {
             // Served whole or not at all: the rest is in open holds, and comes back by itself.
             return Ok(false);
         }
-        self.recalls.fetch_add(1, Ordering::Relaxed);
-        let (promised, still) = self.ask_back(ask.account_id, holders, lacking).await?;
-        if still > Nanocredits::ZERO {
-            return Ok(false);
-        }
-        self.appended(ask.account_id, &promised).await
+        self.recall_from(ask.account_id, holders, lacking).await
+    }
+
+    /// True if enough was given up and is appended; whatever was given up is waited for.
+    async fn recall_from(&self, account_id: AccountId, holders: Vec<Holder>, need: Nanocredits) -> Result<bool> {
+        let since = Instant::now();
+        let recalled = async {
+            let (promised, still) = self.ask_back(account_id, holders, need).await?;
+            Ok(self.appended(account_id, &promised).await? && still <= Nanocredits::ZERO)
+        };
+        let enough = recalled.await;
+        self.recalls.made(since);
+        enough
     }
 
     /// Asks each holder, the largest first, until enough is given up. Gives the totals that they promised, and what is

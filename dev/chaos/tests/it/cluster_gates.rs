@@ -2,9 +2,10 @@
 //! may go, and a gateway that slept past its lease is refused.
 
 use anyhow::{Context, ensure};
+use chaos::{Ask, Ended, Heard, Load, World, blocking};
 use stack::local::StackOptions;
 
-use crate::chaos_kit::{Ask, Ended, Heard, Load, World, blocking};
+use crate::paused::first_gateway_sleeps;
 
 const GATES: i64 = 64;
 
@@ -79,21 +80,20 @@ async fn requests_go_on_without_one_of_three_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_slept_past_its_lease_is_refused_also_after_a_purge() {
     World::story(options(), 1, async |world| {
-        world
-            .first_gateway_sleeps(async |life| {
-                world.all_gates_refuse(1, life).await?;
-                let mut heard = Vec::new();
-                world
-                    .until("its gates are purged", async || {
-                        // Purged is only what was read before something else.
-                        heard.push(world.ask(1, 0, &Ask::whole(1)).await);
-                        Ok((world.messages_of_gates(1, life).await? == 0).then_some(()))
-                    })
-                    .await?;
-                ensure!(heard.iter().all(|heard| heard.complete().is_some()), "{heard:?}");
-                world.all_gates_refuse(1, life).await
-            })
-            .await
+        first_gateway_sleeps(world, async |life| {
+            world.all_gates_refuse(1, life).await?;
+            let mut heard = Vec::new();
+            world
+                .until("its gates are purged", async || {
+                    // Purged is only what was read before something else.
+                    heard.push(world.ask(1, 0, &Ask::whole(1)).await);
+                    Ok((world.messages_of_gates(1, life).await? == 0).then_some(()))
+                })
+                .await?;
+            ensure!(heard.iter().all(|heard| heard.complete().is_some()), "{heard:?}");
+            world.all_gates_refuse(1, life).await
+        })
+        .await
     })
     .await;
 }

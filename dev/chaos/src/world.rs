@@ -1,12 +1,6 @@
-//! What the failure tests share: a running system, accounts that pay, clients, a load, and the proof at the end.
+//! A running system, accounts that pay, and looks at both.
 //!
-//! Nothing here sleeps to wait for something to have happened: it looks again and again, for a minute at most.
-
-mod client;
-mod load;
-mod paused;
-mod proof;
-mod stream;
+//! Nothing here sleeps to wait for something to have happened: it looks again and again, for a while at most.
 
 use std::time::Duration;
 
@@ -18,41 +12,55 @@ use stack::process::Process;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub(crate) use client::{Ask, Client, Ended, Heard};
-pub(crate) use load::Load;
-pub(crate) use proof::OPEN_HOLDS;
+use crate::ask::Ask;
+use crate::client::{Client, Heard};
 
 /// What is waited for normally takes milliseconds or a few seconds; a loaded machine takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Each account has so many credits, far more than a test spends.
-pub(crate) const CREDITS: i64 = 1_000_000;
+/// An answer of a process that lives.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Each account of a story has so many credits, far more than it spends.
+pub const CREDITS: i64 = 1_000_000;
 
 /// A running system with accounts that can pay.
-pub(crate) struct World {
-    pub(crate) stack: Stack,
-    pub(crate) accounts: Vec<Account>,
-    pub(crate) client: Client,
-    begin: Instant,
+#[derive(Debug)]
+pub struct World {
+    /// The system.
+    pub stack: Stack,
+    /// Who pays. Their requests are never limited.
+    pub accounts: Vec<Account>,
+    /// What each of them has bought, credits.
+    pub credits: Vec<i64>,
+    /// Asks.
+    pub client: Client,
+    /// How long it is waited for anything.
+    pub patience: Duration,
+    /// When the story began.
+    pub begin: Instant,
 }
 
 impl World {
-    /// Starts a system, opens so many accounts, whose requests are never limited, and lets the story happen. Where it goes
-    /// wrong, logs and data are kept.
+    /// Starts a system and opens an account with each of these amounts of credits.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub fn start(options: StackOptions, credits: Vec<i64>) -> Result<Self> {
+        let begin = Instant::now();
+        let stack = Stack::start_with(options)?;
+        let accounts = stack.open_accounts("bench", &credits)?;
+        let world = Self { stack, accounts, credits, client: Client::default(), patience: PATIENCE, begin };
+        world.says("everything runs");
+        Ok(world)
+    }
+
+    /// Starts a system, opens so many accounts, and lets the story happen. Where it goes wrong, logs and data are kept.
     ///
     /// # Panics
     /// With what went wrong, while the system is still there: then its folders are kept.
-    pub(crate) async fn story(options: StackOptions, accounts: usize, tell: impl AsyncFnOnce(&Self) -> Result<()>) {
-        let begin = Instant::now();
-        let start = || -> Result<Self> {
-            let stack = Stack::start_with(options)?;
-            let open = |_| stack.open_account("bench", &CREDITS.to_string());
-            let accounts = (0..accounts).map(open).collect::<Result<_>>()?;
-            let world = Self { stack, accounts, client: Client::new(), begin };
-            world.says("everything runs");
-            Ok(world)
-        };
+    pub async fn story(options: StackOptions, accounts: usize, tell: impl AsyncFnOnce(&Self) -> Result<()>) {
+        let start = || Self::start(options, vec![CREDITS; accounts]);
         let world = blocking(start).unwrap_or_else(|error| panic!("{error:?}"));
         if let Err(error) = tell(&world).await {
             panic!("{error:?}");
@@ -60,12 +68,12 @@ impl World {
     }
 
     /// One request through one gateway.
-    pub(crate) async fn ask(&self, gateway: usize, account: usize, ask: &Ask) -> Heard {
+    pub async fn ask(&self, gateway: usize, account: usize, ask: &Ask) -> Heard {
         self.client.ask(&self.stack.gateway_url(gateway), &self.accounts[account].key, ask).await
     }
 
     /// Begins many requests through one gateway, of all accounts in turn; the answer is what all of them heard.
-    pub(crate) fn ask_all(&self, gateway: usize, asks: Vec<Ask>) -> impl Future<Output = Vec<Heard>> + use<> {
+    pub fn ask_all(&self, gateway: usize, asks: Vec<Ask>) -> impl Future<Output = Vec<Heard>> + use<> {
         let mut all = JoinSet::new();
         for (number, ask) in asks.into_iter().enumerate() {
             let (client, url) = (self.client.clone(), self.stack.gateway_url(gateway));
@@ -76,7 +84,7 @@ impl World {
     }
 
     /// Asks one gateway until it answers; what it says before is kept too.
-    pub(crate) async fn ask_until_answered(&self, gateway: usize, account: usize, ask: &Ask) -> Result<Vec<Heard>> {
+    pub async fn ask_until_answered(&self, gateway: usize, account: usize, ask: &Ask) -> Result<Vec<Heard>> {
         let mut all = Vec::new();
         self.until(&format!("gateway {gateway} answers again"), async || {
             let heard = self.ask(gateway, account, ask).await;
@@ -89,7 +97,7 @@ impl World {
     }
 
     /// Asks a gateway for the first account until much more is leased to it than `ask` costs: leases follow the spending.
-    pub(crate) async fn until_leased(&self, gateway: usize, ask: &Ask) -> Result<Vec<Heard>> {
+    pub async fn until_leased(&self, gateway: usize, ask: &Ask) -> Result<Vec<Heard>> {
         const MUCH: i64 = 8 * 1_000_000_000;
         let mut all = Vec::new();
         self.until("a lease of some size", async || {
@@ -101,13 +109,13 @@ impl World {
     }
 
     /// Says to people who watch how far the story is.
-    pub(crate) fn says(&self, what: &str) {
+    pub fn says(&self, what: &str) {
         eprintln!("{:6.2} s: {what}", self.begin.elapsed().as_secs_f32());
     }
 
     /// Looks until there is something; an error counts as nothing, and the last one is told.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-        let deadline = Instant::now() + PATIENCE;
+    pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+        let deadline = Instant::now() + self.patience;
         loop {
             let last = match look().await {
                 Ok(Some(found)) => {
@@ -125,13 +133,13 @@ impl World {
     }
 
     /// One number from the database, as its owner sees it. A new session each time: the server may have been killed.
-    pub(crate) async fn number(&self, sql: &'static str) -> Result<i64> {
+    pub async fn number(&self, sql: &'static str) -> Result<i64> {
         let mut db = self.db().await?;
         sqlx::query_scalar(sql).fetch_one(&mut db).await.with_context(|| sql.to_owned())
     }
 
     /// Waits for a number.
-    pub(crate) async fn until_number(&self, sql: &'static str, expected: impl Fn(i64) -> bool) -> Result<i64> {
+    pub async fn until_number(&self, sql: &'static str, expected: impl Fn(i64) -> bool) -> Result<i64> {
         let mut last = None;
         let found = self
             .until(sql, async || {
@@ -143,18 +151,19 @@ impl World {
         found.with_context(|| format!("the last number was {last:?}"))
     }
 
-    pub(crate) async fn db(&self) -> Result<PgConnection> {
+    /// A session as the database's owner.
+    pub async fn db(&self) -> Result<PgConnection> {
         Ok(PgConnection::connect(&self.stack.database_url()).await?)
     }
 
     /// How many calls the provider is answering now.
-    pub(crate) fn in_flight(&self) -> Result<u64> {
-        let bill = tokio::task::block_in_place(|| self.stack.simulator().bill())?;
+    pub fn in_flight(&self) -> Result<u64> {
+        let bill = blocking(|| self.stack.simulator().bill())?;
         bill["in_flight"].as_u64().context("the bill has no in_flight")
     }
 
     /// Waits until the provider is answering so many calls.
-    pub(crate) async fn until_in_flight(&self, expected: impl Fn(u64) -> bool) -> Result<u64> {
+    pub async fn until_in_flight(&self, expected: impl Fn(u64) -> bool) -> Result<u64> {
         self.until("calls at the provider", async || {
             let calls = self.in_flight()?;
             Ok(expected(calls).then_some(calls))
@@ -163,29 +172,34 @@ impl World {
     }
 
     /// One of a gateway's metrics.
-    pub(crate) fn metric(&self, gateway: usize, name: &str) -> Result<i64> {
-        let url = format!("{}/metrics", self.stack.gateway_url(gateway));
-        let (_, text) = tokio::task::block_in_place(|| stack::http::get(&url, Duration::from_secs(10)))?;
+    pub fn metric(&self, gateway: usize, name: &str) -> Result<i64> {
+        Self::metric_of(&self.stack.gateway_url(gateway), name)
+    }
+
+    /// One of a process's metrics.
+    pub fn metric_of(url: &str, name: &str) -> Result<i64> {
+        let url = format!("{url}/metrics");
+        let (_, text) = blocking(|| stack::http::get(&url, ANSWERED_WITHIN))?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.with_context(|| format!("{url} has no {name}"))?.parse().context("no number")
     }
 
     /// What a gateway says of itself.
-    pub(crate) fn health(&self, gateway: usize) -> Result<Value> {
+    pub fn health(&self, gateway: usize) -> Result<Value> {
         let url = format!("{}/health", self.stack.gateway_url(gateway));
-        let (_, text) = blocking(|| stack::http::get(&url, Duration::from_secs(10)))?;
+        let (_, text) = blocking(|| stack::http::get(&url, ANSWERED_WITHIN))?;
         serde_json::from_str(&text).context(url)
     }
 
     /// One text from the database, about one id.
-    pub(crate) async fn text_about(&self, sql: &'static str, id: &str) -> Result<String> {
+    pub async fn text_about(&self, sql: &'static str, id: &str) -> Result<String> {
         let mut db = self.db().await?;
         sqlx::query_scalar(sql).bind(id).fetch_one(&mut db).await.with_context(|| sql.to_owned())
     }
 
     /// Kills a process with SIGKILL, and waits until its supervisor has brought it back and it is ready.
-    pub(crate) fn kill_and_wait(process: &Process) -> Result<()> {
-        tokio::task::block_in_place(|| {
+    pub fn kill_and_wait(process: &Process) -> Result<()> {
+        blocking(|| {
             let before = process.pid();
             process.kill();
             let deadline = std::time::Instant::now() + PATIENCE;
@@ -199,6 +213,6 @@ impl World {
 }
 
 /// Runs something that blocks.
-pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }

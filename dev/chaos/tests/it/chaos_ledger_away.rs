@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use chaos::{Ask, Ended, World, blocking};
 use stack::local::StackOptions;
-
-use crate::chaos_kit::{Ask, Ended, World, blocking};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -27,7 +26,7 @@ async fn requests_go_on_while_their_leases_last() {
         ledger.kill();
         let position = world.number("select position from ledger.head").await?;
         let stranger = world.ask(0, 1, &Ask::whole(1)).await;
-        let Ended::Refused { status: 503, retry_after: Some(1..), code } = &stranger.ended else {
+        let Ended::Refused { status: 503, retry_after: Some(1..), code, .. } = &stranger.ended else {
             anyhow::bail!("{stranger:?}");
         };
         ensure!(code == "authentication_unavailable", "{code}");
@@ -40,7 +39,7 @@ async fn requests_go_on_while_their_leases_last() {
             ensure!(heard.len() < 10_000, "one lease does not last for ever");
         };
         ensure!(heard.len() >= before + 3, "only {} requests were paid from the lease", heard.len() - before);
-        let Ended::Refused { status: 503, retry_after: Some(1..), code } = &refusal.ended else {
+        let Ended::Refused { status: 503, retry_after: Some(1..), code, .. } = &refusal.ended else {
             anyhow::bail!("{refusal:?}");
         };
         ensure!(code == "authorization_unavailable", "{code}");

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use chaos::{Ask, Ended, Heard, World, blocking};
 use stack::local::StackOptions;
-
-use crate::chaos_kit::{Ask, Ended, Heard, World, blocking};
 
 const LEASE: Duration = Duration::from_secs(2);
 /// A server that is not there at all is known not to be there.

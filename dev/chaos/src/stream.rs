@@ -6,11 +6,11 @@ use async_nats::{Client, HeaderMap, ServerAddr, jetstream};
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use super::World;
+use crate::world::World;
 
 impl World {
     /// A connection of the test's own.
-    pub(crate) async fn nats(&self) -> Result<Client> {
+    pub async fn nats(&self) -> Result<Client> {
         let servers: Vec<ServerAddr> =
             self.stack.nats_url().split(',').map(str::parse).collect::<Result<_, std::io::Error>>()?;
         Ok(async_nats::connect(servers).await?)
@@ -25,26 +25,33 @@ impl World {
         if info["error"].is_null() { Ok(info) } else { bail!("{info}") }
     }
 
+    /// The generation of today's stream, and how far the ledger has read it.
+    pub async fn read_up_to(&self) -> Result<(i64, i64)> {
+        let head = "select generation, stream_seq from ledger.head";
+        let row = sqlx::query(head).fetch_one(&mut self.db().await?).await?;
+        Ok((row.get("generation"), row.get("stream_seq")))
+    }
+
     /// The last sequence of a generation's stream.
-    pub(crate) async fn last_in_stream(&self, generation: i64) -> Result<i64> {
+    pub async fn last_in_stream(&self, generation: i64) -> Result<i64> {
         let info = self.stream_info(generation, "none").await?;
         info["state"]["last_seq"].as_i64().context("no last sequence")
     }
 
     /// The name of the server that leads the stream.
-    pub(crate) async fn leader(&self, generation: i64) -> Result<String> {
+    pub async fn leader(&self, generation: i64) -> Result<String> {
         let info = self.stream_info(generation, "none").await?;
         Ok(info["cluster"]["leader"].as_str().context("nobody leads the stream")?.to_owned())
     }
 
     /// How many messages of a life's gates are in the stream.
-    pub(crate) async fn messages_of_gates(&self, generation: i64, emitter: &str) -> Result<usize> {
+    pub async fn messages_of_gates(&self, generation: i64, emitter: &str) -> Result<usize> {
         let info = self.stream_info(generation, &format!("layers.local.{generation}.gate.{emitter}.>")).await?;
         Ok(info["state"]["subjects"].as_object().map_or(0, serde_json::Map::len))
     }
 
     /// Tries to publish through each gate of a life, as its gateway would: each refuses it for good.
-    pub(crate) async fn all_gates_refuse(&self, generation: i64, emitter: &str) -> Result<()> {
+    pub async fn all_gates_refuse(&self, generation: i64, emitter: &str) -> Result<()> {
         let row = sqlx::query("select gates from ledger.lives where gateway = $1::uuid")
             .bind(emitter)
             .fetch_one(&mut self.db().await?)

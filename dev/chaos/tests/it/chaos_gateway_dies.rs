@@ -2,9 +2,8 @@
 //! holds end when no request can run any more. Nobody is charged.
 
 use anyhow::ensure;
+use chaos::{Ask, CREDITS, Ended, OPEN_HOLDS, World};
 use stack::local::StackOptions;
-
-use crate::chaos_kit::{Ask, CREDITS, Ended, OPEN_HOLDS, World};
 
 const LEASE_SECONDS: u64 = 2;
 const EXPIRES_SECONDS: u64 = 8;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -10,87 +10,72 @@ use hyper::{Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-/// $3 and $15 a million tokens.
-pub(crate) const MODEL: &str = "anthropic/claude-sonnet-4.5";
+use crate::ask::{Ask, Leaves};
+
 /// Longer than any answer of a gateway that lives.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is asked, and what the simulator is to do.
-#[derive(Debug, Clone)]
-pub(crate) struct Ask {
-    pub(crate) streamed: bool,
-    pub(crate) prompt_tokens: u64,
-    pub(crate) completion_tokens: u64,
-    pub(crate) max_tokens: u64,
-    /// More wishes: `latency_ms=20 chunks=4`.
-    pub(crate) wishes: String,
-}
-
-impl Ask {
-    /// A whole answer to 100 tokens with as many, after so many milliseconds.
-    pub(crate) fn whole(latency_ms: u64) -> Self {
-        let wishes = format!("latency_ms={latency_ms}");
-        Self { streamed: false, prompt_tokens: 100, completion_tokens: 100, max_tokens: 100, wishes }
-    }
-
-    /// The same in eight chunks over so many milliseconds.
-    pub(crate) fn streamed(duration_ms: u64) -> Self {
-        let wishes = format!("chunks=8 chunk_ms={}", duration_ms / 8);
-        Self { streamed: true, wishes, ..Self::whole(0) }
-    }
-
-    /// So many, whole and streamed in turn, each over so many milliseconds.
-    pub(crate) fn both(count: usize, milliseconds: u64) -> Vec<Self> {
-        let one = |n| if n % 2 == 0 { Self::whole(milliseconds) } else { Self::streamed(milliseconds) };
-        (0..count).map(one).collect()
-    }
-
-    /// With other figures, so that no two requests need cost the same.
-    pub(crate) fn with_tokens(self, prompt_tokens: u64, completion_tokens: u64) -> Self {
-        Self { prompt_tokens, completion_tokens, ..self }
-    }
-
-    fn body(&self) -> Bytes {
-        let Self { streamed, prompt_tokens, completion_tokens, max_tokens, wishes } = self;
-        // No prompt has more tokens than bytes.
-        let padding = "x".repeat(usize::try_from(*prompt_tokens).unwrap_or_default());
-        let wishes =
-            format!("{padding} simulate: prompt_tokens={prompt_tokens} completion_tokens={completion_tokens} {wishes}");
-        let mut body = json!({ "model": MODEL, "max_tokens": max_tokens, "stream": streamed,
-            "messages": [{ "role": "user", "content": wishes }] });
-        if *streamed {
-            body["stream_options"] = json!({ "include_usage": true });
-        }
-        Bytes::from(body.to_string())
-    }
-}
-
 /// What a client heard.
 #[derive(Debug, Clone)]
-pub(crate) struct Heard {
+pub struct Heard {
     /// `x-request-id`, if an answer began.
-    pub(crate) request_id: Option<String>,
-    pub(crate) took: Duration,
-    pub(crate) ended: Ended,
+    pub request_id: Option<String>,
+    /// From the first to the last byte.
+    pub took: Duration,
+    /// How it ended.
+    pub ended: Ended,
 }
 
 /// How it ended for the client.
 #[derive(Debug, Clone)]
-pub(crate) enum Ended {
-    /// 200 and the whole body; a stream with its `[DONE]`. What the answer says that it used and cost, nanocredits.
-    Complete { prompt_tokens: u64, completion_tokens: u64, charged: i64 },
+pub enum Ended {
+    /// 200 and the whole body; a stream with its `[DONE]`.
+    Complete {
+        /// As the answer says.
+        prompt_tokens: u64,
+        /// As the answer says.
+        completion_tokens: u64,
+        /// What it cost as the answer says, nanocredits.
+        charged: i64,
+    },
     /// An error that says what it is.
-    Refused { status: u16, code: String, retry_after: Option<u64> },
+    Refused {
+        /// Of the answer.
+        status: u16,
+        /// `error.code`
+        code: String,
+        /// Seconds.
+        retry_after: Option<u64>,
+        /// What would have been set aside, nanocredits, where there was too little.
+        needed: Option<i64>,
+    },
     /// The connection broke, or a stream ended with an error.
     Broken(String),
+    /// The client went before the end.
+    Left,
+    /// Nothing came for so long that nothing will.
+    Hung,
+}
+
+impl Ended {
+    /// In short: `complete`, `503 authorization_unavailable`, `the answer broke off` …
+    pub fn name(&self) -> String {
+        match self {
+            Self::Complete { .. } => "complete".to_owned(),
+            Self::Refused { status, code, .. } => format!("{status} {code}"),
+            Self::Broken(why) => why.split(':').next().unwrap_or_default().to_owned(),
+            Self::Left => "left".to_owned(),
+            Self::Hung => "hung".to_owned(),
+        }
+    }
 }
 
 impl Heard {
     /// What a complete answer cost, nanocredits.
-    pub(crate) fn complete(&self) -> Option<i64> {
+    pub fn complete(&self) -> Option<i64> {
         match self.ended {
             Ended::Complete { charged, .. } => Some(charged),
             _ => None,
@@ -100,24 +85,31 @@ impl Heard {
 
 /// Keeps connections; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
+pub struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
 
-impl Client {
-    pub(crate) fn new() -> Self {
+impl Default for Client {
+    fn default() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         // Each request is sent once: whether one is charged twice is what is tested.
         Self(legacy::Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build(tcp))
     }
+}
 
-    /// Asks, and listens to the end.
-    pub(crate) async fn ask(&self, url: &str, key: &str, ask: &Ask) -> Heard {
+impl Client {
+    /// Asks, and listens to the end, or until this client goes.
+    pub async fn ask(&self, url: &str, key: &str, ask: &Ask) -> Heard {
         let begin = Instant::now();
         let mut request_id = None;
-        let ended = match timeout(PATIENCE, self.listen(url, key, ask, &mut request_id)).await {
+        let patience = match ask.leaves {
+            Some(Leaves::After(time)) => time,
+            _ => PATIENCE,
+        };
+        let ended = match timeout(patience, self.listen(url, key, ask, &mut request_id)).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(error)) => Ended::Broken(format!("{error:#}")),
-            Err(_) => Ended::Broken("no end in time".to_owned()),
+            Err(_) if patience < PATIENCE => Ended::Left,
+            Err(_) => Ended::Hung,
         };
         Heard { request_id, took: begin.elapsed(), ended }
     }
@@ -134,12 +126,17 @@ impl Client {
         *request_id = header(&response, "x-request-id");
         let status = response.status().as_u16();
         let retry_after = header(&response, "retry-after").and_then(|seconds| seconds.parse().ok());
-        let body = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
+        let events = match ask.leaves {
+            Some(Leaves::AfterEvents(events)) if status == 200 => Some(events),
+            _ => None,
+        };
+        let Some(body) = read(response.into_body(), events).await? else { return Ok(Ended::Left) };
         let text = std::str::from_utf8(&body)?;
         if status != 200 {
             let error: Value = serde_json::from_str(text).with_context(|| format!("{status}: {text}"))?;
             let code = error["error"]["code"].as_str().unwrap_or_default().to_owned();
-            return Ok(Ended::Refused { status, code, retry_after });
+            let needed = error["error"]["credits_needed"].as_str().map(|needed| scaled(needed, 9)).transpose()?;
+            return Ok(Ended::Refused { status, code, retry_after, needed });
         }
         let usage = if ask.streamed { usage_of_stream(text)? } else { usage_of(&serde_json::from_str(text)?) };
         let tokens = |name: &str| usage[name].as_u64().with_context(|| format!("no {name} in {usage}"));
@@ -149,6 +146,21 @@ impl Client {
             charged: scaled(usage["cost_credits"].as_str().context("no cost_credits")?, 9)?,
         })
     }
+}
+
+/// The whole body; none if so many events of it came, and it was left.
+async fn read(mut body: Incoming, events: Option<usize>) -> Result<Option<Vec<u8>>> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.context("the answer broke off")?.into_data() {
+            read.extend_from_slice(&data);
+        }
+        let come = || read.windows(2).filter(|two| two == b"\n\n").count();
+        if events.is_some_and(|events| come() >= events) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(read))
 }
 
 fn usage_of(answer: &Value) -> Value {
@@ -167,7 +179,9 @@ fn usage_of_stream(text: &str) -> Result<Value> {
             continue;
         }
         let chunk: Value = serde_json::from_str(data)?;
-        ensure!(chunk["error"].is_null(), "the stream says {}", chunk["error"]);
+        if !chunk["error"].is_null() {
+            bail!("the stream says {}", chunk["error"]["code"]);
+        }
         if chunk["usage"].is_object() {
             usage = usage_of(&chunk);
         }
@@ -177,7 +191,10 @@ fn usage_of_stream(text: &str) -> Result<Value> {
 }
 
 /// A decimal as an integer with so many decimal places.
-pub(crate) fn scaled(decimal: &str, places: usize) -> Result<i64> {
+///
+/// # Errors
+/// When it is none, or has more.
+pub fn scaled(decimal: &str, places: usize) -> Result<i64> {
     let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
     ensure!(fraction.len() <= places, "{decimal} has more than {places} decimal places");
     format!("{whole}{fraction:0<places$}").parse().with_context(|| format!("{decimal} is no decimal"))

@@ -2,9 +2,8 @@
 //! those of a day on which nothing happened.
 
 use anyhow::ensure;
+use chaos::{Load, World};
 use stack::local::StackOptions;
-
-use crate::chaos_kit::{Load, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_comes_back_and_no_charge_is_lost_or_made_twice() {

@@ -2,10 +2,9 @@
 //! they said and that is not appended, and say it again in the next generation of the stream.
 
 use anyhow::{Result, ensure};
+use chaos::{Ask, Load, World, blocking};
 use stack::local::StackOptions;
 use stack::process::Process;
-
-use crate::chaos_kit::{Ask, Load, World, blocking};
 
 fn options() -> StackOptions {
     StackOptions {
