@@ -8,6 +8,7 @@ export GATEWAYS ?= 1
 export LAYERS_PORT ?= 8080
 STATES ?= 10000000
 SEEDS ?= 10000
+DURATION ?= 60
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
 
@@ -47,10 +48,18 @@ model: ## every state of small worlds, each rule broken once; ends in minutes (S
 simulate: ## larger worlds by chance (SEEDS=… how many, SEED=… only this one)
 	@cargo run --quiet --release -p model -- simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+chaos: ## kill, pause and rob a running system under load, then prove its books (DURATION=60 seconds, SEED=…)
+	@cargo build --quiet --release --workspace --bins
+	@exec $(target)/release/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+bench: ## measure the system on this machine
+	@cargo build --quiet --release --workspace --bins
+	@exec $(target)/release/bench hot-account
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos bench prepare-sqlx clean-data

@@ -25,7 +25,7 @@ pub struct Active {
     pub view: watch::Receiver<View>,
     pub reading: Reading,
     pub pool: PgPool,
-    pub recalls: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    pub recalls: std::sync::Arc<crate::recall::Recalls>,
 }
 
 /// Serves health and metrics for ever; says on standard output where.
@@ -78,6 +78,11 @@ const METRICS: [(&str, &str, &str); 15] = [
     ("layers_ledger_leases_open", "Leases with credits that are not spent.", "gauge"),
     ("layers_ledger_leased_nanocredits", "Credits that gateways hold and have not set aside for a request.", "gauge"),
     ("layers_ledger_recalls_total", "Recalls of credits for another gateway, since the start.", "counter"),
+    (
+        "layers_ledger_recall_wait_us_total",
+        "Microseconds that lease requests waited for them in all, since the start.",
+        "counter",
+    ),
     ("layers_ledger_fences_total", "Lives of gateways that were fenced, ever.", "counter"),
     (
         "layers_ledger_late_usages_total",
@@ -121,7 +126,8 @@ async fn metrics(State(shown): State<Shown>) -> Response {
         active.reading.lag_ms() as i64,
         row.leases,
         row.leased,
-        active.recalls.load(std::sync::atomic::Ordering::Relaxed) as i64,
+        active.recalls.count() as i64,
+        active.recalls.wait_us() as i64,
         row.fences,
         row.late,
         row.signed,

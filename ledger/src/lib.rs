@@ -2,6 +2,8 @@
 
 /// The one write to the log.
 pub mod append;
+/// Asking the ledger that is active.
+pub mod asker;
 /// Signed checkpoints of the log.
 pub mod checkpoint;
 /// The command line.
@@ -28,16 +30,26 @@ pub mod listen;
 pub mod log;
 /// What the platform bears.
 pub mod losses;
-/// Positions and times, as people name them.
+/// Places in the log, as people name them.
 pub mod place;
+/// Every version of the prices.
+pub mod price_books;
 /// How far a long reading is.
 pub mod progress;
+/// A part of the log, named by positions or times.
+pub mod range;
 /// Leases, with recalls from other gateways.
 pub mod recall;
+/// The provider's record of the same calls.
+pub mod reconcile;
 /// Histories, and what was had at any position.
 pub mod replay;
+/// Other prices for the same usage.
+pub mod rerate;
 /// All of it together.
 pub mod serve;
+/// What a request has cost, and would have.
+pub mod settled;
 /// The bill of a month.
 pub mod statement;
 /// JetStream: generations of the stream, and reading it.

@@ -155,7 +155,7 @@ impl Listener {
             command_name::OPEN_ACCOUNT => self.carry_out::<OpenAccount>(payload).await,
             command_name::ACCOUNT => self.carry_out::<AccountRef>(payload).await,
             command_name::ADD_CREDITS => self.carry_out::<AddCredits>(payload).await,
-            command_name::ADJUST_CREDITS => self.carry_out::<AdjustCredits>(payload).await,
+            command_name::ADJUST_CREDITS => self.leases.adjust(read::<AdjustCredits>(payload)?).await,
             command_name::ISSUE_KEY => self.carry_out::<IssueKey>(payload).await,
             command_name::PUBLISH_PRICE_BOOK => self.carry_out::<PublishPriceBook>(payload).await,
             command_name::LOOK_UP_KEY => {

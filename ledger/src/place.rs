@@ -1,30 +1,8 @@
-use std::str::FromStr;
-
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-/// A place in the log, as people name it: a position, or a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// After the event at this position.
-    Position(u64),
-    /// After all events that were recorded up to this time.
-    Time(DateTime<Utc>),
-}
-
-impl FromStr for Place {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(position) = text.parse() {
-            return Ok(Self::Position(position));
-        }
-        let time = DateTime::parse_from_rfc3339(text);
-        time.map(|time| Self::Time(time.to_utc()))
-            .map_err(|_| "expected a position, or a time such as 2026-11-30T23:59:59Z")
-    }
-}
+use crate::range::Mark;
 
 /// Where the log ends, and when its last event was recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,17 +12,17 @@ pub struct Reached {
     pub recorded_at: Option<DateTime<Utc>>,
 }
 
-/// The last event up to a place; up to the log's end without one.
-pub async fn reached(db: &mut PgConnection, place: Option<Place>) -> Result<Reached> {
+/// The last event up to a mark; up to the log's end without one.
+pub async fn reached(db: &mut PgConnection, mark: Option<Mark>) -> Result<Reached> {
     let head = sqlx::query_scalar!("select position from ledger.head").fetch_one(&mut *db).await?;
-    let position = match place {
+    let position = match mark {
         None => head,
-        Some(Place::Position(position)) if position > head as u64 => {
+        Some(Mark::Position(position)) if position > head as u64 => {
             bail!("the log ends at position {head}, before {position}")
         }
-        Some(Place::Position(position)) => position as i64,
+        Some(Mark::Position(position)) => position as i64,
         // What may still come is not there yet.
-        Some(Place::Time(time)) => position_at(db, time).await?.unwrap_or(head),
+        Some(Mark::Time(time)) => position_at(db, time).await?.unwrap_or(head),
     };
     let recorded_at = sqlx::query_scalar!("select recorded_at from ledger.events where position = $1", position)
         .fetch_optional(db)

@@ -143,6 +143,33 @@ pub fn decimal(smallest_units: i128, places: usize) -> String {
     Decimal(smallest_units, places).to_string()
 }
 
+impl Picodollars {
+    /// An amount as providers write it in JSON, number or string, with an exponent or without, cut after the picodollar.
+    /// `None` if it is no amount, or less than nothing.
+    pub fn from_json(json: &str) -> Option<Self> {
+        const PLACES: i32 = 12;
+        let text = json.trim_matches('"');
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() < 100)?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        // The value is the digits, times ten to the power of so much, in picodollars.
+        let shift = exponent + PLACES - i32::try_from(fraction.len()).ok()?;
+        let picodollars = if shift >= 0 {
+            let ten = 10_i128.checked_pow(shift.unsigned_abs())?;
+            digits.parse::<i128>().ok()?.checked_mul(ten)?
+        } else {
+            let kept = digits.len().saturating_sub(shift.unsigned_abs() as usize);
+            // Only digits may be cut away, never an amount that is none.
+            digits.parse::<i128>().ok()?;
+            digits.get(..kept).filter(|kept| !kept.is_empty() && *kept != "-").map_or(Ok(0), str::parse).ok()?
+        };
+        Self::from_wide(picodollars).ok().filter(|amount| !amount.is_negative())
+    }
+}
+
 fn write_decimal(f: &mut fmt::Formatter<'_>, value: i128, places: usize) -> fmt::Result {
     let unit = 10_u128.pow(places as u32);
     let magnitude = value.unsigned_abs();
@@ -207,7 +234,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn dollars_are_read_as_json_writes_them() {
+        for (json, amount) in [
+            ("0.021", "0.021"),
+            ("2.1e-05", "0.000021"),
+            ("\"0.0055\"", "0.0055"),
+            ("1E2", "100"),
+            ("0", "0"),
+            ("0.0000000000019", "0.000000000001"),
+            ("1.5e-13", "0"),
+        ] {
+            assert_eq!(Picodollars::from_json(json).unwrap().to_string(), amount, "{json}");
+        }
+        for json in ["-1", "true", "\"\"", "1e99", "\"abc\"", "\"1e-20x\"", "[1]"] {
+            assert_eq!(Picodollars::from_json(json), None, "{json}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in "[-+0-9.eE\"]{0,12}") {
+            let _ = Picodollars::from_json(&text);
+        }
+
         #[test]
         fn text_and_back(value: i64) {
             prop_assert_eq!(Nanocredits::new(value).to_string().parse::<Nanocredits>().unwrap(), Nanocredits::new(value));

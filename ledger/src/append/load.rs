@@ -253,7 +253,7 @@ async fn references(db: &mut PgConnection, state: &mut State, touched: &Touched)
     let (accounts, references): (Vec<Uuid>, Vec<String>) =
         touched.references.iter().map(|(account, reference)| (account.0, reference.clone())).unzip();
     let rows = sqlx::query!(
-        "select account_id, reference, position, amount from ledger.refs
+        "select account_id, reference, position, amount, loss from ledger.refs
          join unnest($1::uuid[], $2::text[]) as wanted(account_id, reference) using (account_id, reference)",
         &accounts,
         &references
@@ -261,7 +261,11 @@ async fn references(db: &mut PgConnection, state: &mut State, touched: &Touched)
     .fetch_all(db)
     .await?;
     for row in rows {
-        let referenced = Referenced { position: row.position as u64, amount: Nanocredits::new(row.amount) };
+        let referenced = Referenced {
+            position: row.position as u64,
+            amount: Nanocredits::new(row.amount),
+            loss: Nanocredits::new(row.loss),
+        };
         state.books.references.insert((AccountId(row.account_id), row.reference), referenced);
     }
     Ok(())

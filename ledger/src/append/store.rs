@@ -285,11 +285,12 @@ async fn references(db: &mut PgConnection, books: &Books) -> Result<(), StoreErr
     for key in &books.changed.references {
         let Some(referenced) = books.references.get(key) else { continue };
         sqlx::query!(
-            "insert into ledger.refs (account_id, reference, position, amount) values ($1, $2, $3, $4)",
+            "insert into ledger.refs (account_id, reference, position, amount, loss) values ($1, $2, $3, $4, $5)",
             key.0.0,
             key.1,
             referenced.position as i64,
-            referenced.amount.get()
+            referenced.amount.get(),
+            referenced.loss.get()
         )
         .execute(&mut *db)
         .await?;

@@ -4,11 +4,14 @@ mod account;
 mod ask;
 mod books;
 mod checkpoint;
+mod correct;
 mod credits;
 mod key;
 mod prices;
 mod receipt;
+mod reconcile;
 mod replay;
+mod rerate;
 mod statement;
 mod trial_balance;
 
@@ -63,6 +66,10 @@ enum Command {
     VerifyReceipt(receipt::VerifyReceiptArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
     Losses(books::LossesArgs),
+    /// What the same usage would have cost under other prices; compensates the difference with --apply.
+    Rerate(rerate::RerateArgs),
+    /// Compares our usages with the provider's own record; trues estimates up with --apply. Exit code 1 if anything differs.
+    Reconcile(reconcile::ReconcileArgs),
 }
 
 /// Runs what the command line says. Returns the exit code.
@@ -80,5 +87,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::TrialBalance(args) => trial_balance::run(args).await,
         Command::VerifyReceipt(args) => receipt::verify(&args),
         Command::Losses(args) => books::losses(args).await,
+        Command::Rerate(args) => rerate::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
     }
 }

@@ -8,8 +8,9 @@ use sqlx::ConnectOptions;
 use crate::config::DatabaseConfig;
 use crate::database;
 use crate::format::{Format, FormatArgs};
-use crate::place::{Place, reached};
+use crate::place::reached;
 use crate::progress::Progress;
+use crate::range::Mark;
 use crate::replay::{Balances, history, replay};
 
 #[derive(Args)]
@@ -21,7 +22,7 @@ pub(super) struct ReplayArgs {
     account: Option<AccountId>,
     /// Up to a position, or a time (RFC 3339).
     #[arg(long)]
-    until: Option<Place>,
+    until: Option<Mark>,
     /// What accounts have after the last event, instead of the events.
     #[arg(long)]
     balances: bool,

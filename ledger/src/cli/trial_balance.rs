@@ -8,8 +8,9 @@ use sqlx::ConnectOptions;
 use crate::config::DatabaseConfig;
 use crate::database;
 use crate::format::FormatArgs;
-use crate::place::{Place, reached};
+use crate::place::reached;
 use crate::progress::Progress;
+use crate::range::Mark;
 use crate::replay::replay;
 use crate::trial_balance::TrialBalance;
 
@@ -19,7 +20,7 @@ pub(super) struct TrialBalanceArgs {
     database: DatabaseConfig,
     /// Up to a position, or a time (RFC 3339).
     #[arg(long)]
-    until: Option<Place>,
+    until: Option<Mark>,
     #[command(flatten)]
     format: FormatArgs,
 }

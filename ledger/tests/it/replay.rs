@@ -4,8 +4,9 @@
 use ledger::folding::Folding;
 use ledger::format::Format;
 use ledger::log::{Filter, Logged, Pages};
-use ledger::place::{Place, Reached, reached};
+use ledger::place::{Reached, reached};
 use ledger::progress::Progress;
+use ledger::range::Mark;
 use ledger::replay::{Balances, history, replay};
 use ledger::statement::{Month, Statement, StatementFormat, statement};
 use ledger::trial_balance::TrialBalance;
@@ -154,7 +155,7 @@ async fn a_history_is_told_in_text_csv_and_json_of_one_account_or_all() {
             printed[1]
         );
     }
-    let beyond = reached(db, Some(Place::Position(end.position + 1))).await;
+    let beyond = reached(db, Some(Mark::Position(end.position + 1))).await;
     assert!(beyond.unwrap_err().to_string().starts_with("the log ends at position"));
     told.kit.finish().await;
 }

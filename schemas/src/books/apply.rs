@@ -392,7 +392,7 @@ impl Books {
         })?;
         let key = (account_id, reference.to_owned());
         self.changed.references.insert(key.clone());
-        self.references.insert(key, Referenced { position, amount });
+        self.references.insert(key, Referenced { position, amount, loss: moved.lost });
         Ok(Outcome { moved, ..Outcome::default() })
     }
 

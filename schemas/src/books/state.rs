@@ -137,6 +137,8 @@ pub struct Referenced {
     pub position: u64,
     /// What it moved, credits.
     pub amount: Nanocredits,
+    /// What it left to the platform, credits.
+    pub loss: Nanocredits,
 }
 
 /// A price book in force from a position on.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
-use crate::ids::{AccountId, ApiKeyId};
+use crate::ids::{AccountId, ApiKeyId, RequestId};
 use crate::merkle::Hash;
 use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
@@ -22,7 +22,7 @@ pub mod command_name {
     pub const SET_TIER: &str = "set-tier";
     /// [`super::AddCredits`] → [`super::CreditsReply`].
     pub const ADD_CREDITS: &str = "add-credits";
-    /// [`super::AdjustCredits`] → [`super::CreditsReply`].
+    /// [`super::AdjustCredits`] → [`super::CreditsAdjustedReply`].
     pub const ADJUST_CREDITS: &str = "adjust-credits";
     /// [`super::IssueKey`] → [`super::KeyIssuedReply`].
     pub const ISSUE_KEY: &str = "issue-key";
@@ -63,12 +63,16 @@ pub enum RefusalCode {
     UnknownAccount,
     /// No key has this hash or id.
     UnknownKey,
+    /// The account made no request with this id.
+    UnknownRequest,
     /// The reference was used for something else before.
     ReferenceReused,
     /// An amount that makes no sense here.
     BadAmount,
     /// The account has not as much to take.
     InsufficientCredits,
+    /// The account has as much, and gateways hold it and have not given it up yet: try again.
+    CreditsLeased,
     /// The life is not registered, is being fenced, or is over.
     NotRegistered,
     /// The catalogue is no price book.
@@ -169,14 +173,35 @@ pub struct AddCredits {
 pub struct AdjustCredits {
     /// Whose.
     pub account_id: AccountId,
-    /// Not zero, credits.
+    /// Credits; zero only where there is a loss.
     pub amount: Nanocredits,
+    /// What the platform bears in any case, credits, at least zero.
+    #[serde(default)]
+    pub loss: Nanocredits,
+    /// Takes what the account has, and leaves the rest to the platform. Without it, more than there is is refused.
+    #[serde(default)]
+    pub take_what_there_is: bool,
+    /// The request that is corrected, one of the account's.
+    #[serde(default)]
+    pub request_id: Option<RequestId>,
     /// The same one adjusts nothing twice.
     pub reference: String,
     /// Who does it.
     pub by: String,
     /// Why.
     pub why: String,
+}
+
+/// What an adjustment came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditsAdjustedReply {
+    /// The account's credits now.
+    #[serde(flatten)]
+    pub credits: CreditsReply,
+    /// Given, or taken where it is less than zero, credits.
+    pub amount: Nanocredits,
+    /// Left to the platform, credits.
+    pub loss: Nanocredits,
 }
 
 /// An account's credits now.

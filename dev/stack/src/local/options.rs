@@ -12,6 +12,8 @@ pub struct StackOptions {
     pub gateways: usize,
     /// Port of the first gateway, the others on the next ones; free ports otherwise.
     pub first_port: Option<u16>,
+    /// Whether a second ledger stands by.
+    pub standby: bool,
     /// Whether a process that died is started again within a second.
     pub supervise: bool,
     /// Whether PostgreSQL's commits reach the disk.
@@ -48,6 +50,7 @@ impl Default for StackOptions {
         Self {
             gateways: 1,
             first_port: None,
+            standby: false,
             supervise: false,
             fsync: false,
             nats_cluster: false,
@@ -63,16 +66,16 @@ impl Default for StackOptions {
 }
 
 impl Stack {
-    pub(super) fn ledger_env(&self) -> Vec<(String, String)> {
+    pub(super) fn ledger_env(&self, port: u16) -> Vec<(String, String)> {
         let mut env = self.common_env(self.database_url());
         set(&mut env, "LAYERS_CHECKPOINT_KEY", self.secrets.checkpoint.key.clone());
-        set(&mut env, "LAYERS_LEDGER_LISTEN", format!("127.0.0.1:{}", self.ports.0));
+        set(&mut env, "LAYERS_LEDGER_LISTEN", format!("127.0.0.1:{port}"));
         env
     }
 
-    pub(super) fn projector_env(&self) -> Vec<(String, String)> {
+    pub(super) fn projector_env(&self, port: u16) -> Vec<(String, String)> {
         let mut env = self.common_env(self.database_url_as("layers_projector"));
-        set(&mut env, "LAYERS_PROJECTOR_LISTEN", format!("127.0.0.1:{}", self.ports.1));
+        set(&mut env, "LAYERS_PROJECTOR_LISTEN", format!("127.0.0.1:{port}"));
         env
     }
 

@@ -6,6 +6,7 @@ mod closing;
 mod keys;
 mod last_credit;
 mod new_life;
+mod panic;
 mod reconnect;
 mod undecided;
 

@@ -27,7 +27,8 @@ pub(super) struct Maps {
     /// What the last transition came to.
     pub(super) last: Vec<Action>,
     requests_begun: Vec<Begun>,
-    references: BTreeMap<(usize, u8), i64>,
+    /// What was moved, and what was lost.
+    references: BTreeMap<(usize, u8), (i64, i64)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub(super) enum What {
 pub(super) enum Action {
     OpenAccount,
     TopUp { account: usize, amount: i64, reference: u8, answer: Result<bool, RefusalCode> },
-    Adjust { account: usize, amount: i64, reference: u8, answer: Result<bool, RefusalCode> },
+    Adjust { account: usize, amount: i64, reference: u8, take: bool, answer: Result<bool, RefusalCode> },
     Register,
     Lease { life: usize, account: usize, known: i64, need: i64, want: i64, answer: Result<i64, RefusalCode> },
     Read { said: usize, recovered: bool },
@@ -177,20 +178,14 @@ impl Maps {
             Step::TopUp { account, credits, reference } => {
                 let Some(account) = pick(account, self.accounts.len()) else { return };
                 let amount = credits * CREDIT;
-                let allowed = |_: &Money| if amount > 0 { Ok(()) } else { Err(RefusalCode::BadAmount) };
-                let answer = self.buy(account, amount, reference, allowed);
+                let answer = self.top_up(account, amount, reference);
                 self.last.push(Action::TopUp { account, amount, reference, answer });
             }
-            Step::Adjust { account, credits, reference } => {
+            Step::Adjust { account, credits, reference, take } => {
                 let Some(account) = pick(account, self.accounts.len()) else { return };
                 let amount = credits * CREDIT;
-                let allowed = |money: &Money| match amount {
-                    0 => Err(RefusalCode::BadAmount),
-                    _ if money.unleased + amount < 0 => Err(RefusalCode::InsufficientCredits),
-                    _ => Ok(()),
-                };
-                let answer = self.buy(account, amount, reference, allowed);
-                self.last.push(Action::Adjust { account, amount, reference, answer });
+                let answer = self.adjust(account, amount, reference, take);
+                self.last.push(Action::Adjust { account, amount, reference, take, answer });
             }
             Step::Register => {
                 self.lives.push(Life {
@@ -272,23 +267,43 @@ impl Maps {
         }
     }
 
-    /// A top-up or an adjustment; a reference moves credits once.
-    fn buy(
-        &mut self,
-        account: usize,
-        amount: i64,
-        reference: u8,
-        allowed: impl FnOnce(&Money) -> Result<(), RefusalCode>,
-    ) -> Result<bool, RefusalCode> {
-        if let Some(before) = self.references.get(&(account, reference)) {
+    fn top_up(&mut self, account: usize, amount: i64, reference: u8) -> Result<bool, RefusalCode> {
+        if let Some((before, _)) = self.references.get(&(account, reference)) {
             return if *before == amount { Ok(true) } else { Err(RefusalCode::ReferenceReused) };
         }
-        allowed(&self.accounts[account])?;
-        self.references.insert((account, reference), amount);
-        self.accounts[account].bought += amount;
-        self.accounts[account].unleased += amount;
-        self.events += 1;
+        if amount <= 0 {
+            return Err(RefusalCode::BadAmount);
+        }
+        self.buy(account, amount, 0, reference);
         Ok(false)
+    }
+
+    /// What is leased must come back before the platform bears anything.
+    fn adjust(&mut self, account: usize, amount: i64, reference: u8, take: bool) -> Result<bool, RefusalCode> {
+        if let Some((moved, lost)) = self.references.get(&(account, reference)) {
+            let taken_as_far = take && *moved <= 0 && amount < *moved && moved - lost == amount;
+            let same = (*moved, *lost) == (amount, 0) || taken_as_far;
+            return if same { Ok(true) } else { Err(RefusalCode::ReferenceReused) };
+        }
+        let Money { unleased, leased, .. } = self.accounts[account];
+        match unleased + amount {
+            _ if amount == 0 => return Err(RefusalCode::BadAmount),
+            left if left >= 0 => self.buy(account, amount, 0, reference),
+            left if left + leased >= 0 || (take && leased > 0) => return Err(RefusalCode::CreditsLeased),
+            left if take => self.buy(account, -unleased, -left, reference),
+            _ => return Err(RefusalCode::InsufficientCredits),
+        }
+        Ok(false)
+    }
+
+    /// A reference moves credits once.
+    fn buy(&mut self, account: usize, moved: i64, lost: i64, reference: u8) {
+        self.references.insert((account, reference), (moved, lost));
+        let money = &mut self.accounts[account];
+        money.bought += moved;
+        money.unleased += moved;
+        money.lost += lost;
+        self.events += 1;
     }
 
     fn lease(&mut self, life: Which, account: Which, need: i64, more: i64, unheard: bool) {

@@ -18,10 +18,12 @@ pub(super) enum Step {
         credits: i64,
         reference: u8,
     },
+    /// `take`: what there is, and the rest is lost.
     Adjust {
         account: Which,
         credits: i64,
         reference: u8,
+        take: bool,
     },
     Register,
     /// `unheard`: the reply to its last grant was lost.
@@ -157,7 +159,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => Just(Step::OpenAccount),
         3 => (which(), -1_i64..60, 0_u8..8).prop_map(|(account, credits, reference)| Step::TopUp { account, credits, reference }),
-        3 => (which(), -40_i64..40, 0_u8..8).prop_map(|(account, credits, reference)| Step::Adjust { account, credits, reference }),
+        4 => (which(), -40_i64..40, 0_u8..8, any::<bool>())
+            .prop_map(|(account, credits, reference, take)| Step::Adjust { account, credits, reference, take }),
         2 => Just(Step::Register),
         10 => (which(), which(), 0_i64..40, 0_i64..40, rarely())
             .prop_map(|(life, account, need, more, unheard)| Step::Lease { life, account, need, more, unheard }),

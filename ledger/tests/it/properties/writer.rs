@@ -196,11 +196,14 @@ impl Inner {
                     let amount = Nanocredits::new(*amount);
                     batch.command(action, AddCredits { account_id, amount, reference, by, why });
                 }
-                Action::Adjust { account, amount, reference, .. } => {
+                Action::Adjust { account, amount, reference, take, .. } => {
                     let (by, why) = words();
                     let (account_id, reference) = (self.accounts[*account], reference.to_string());
                     let amount = Nanocredits::new(*amount);
-                    batch.command(action, AdjustCredits { account_id, amount, reference, by, why });
+                    let (loss, take_what_there_is, request_id) = (Nanocredits::ZERO, *take, None);
+                    let ask =
+                        AdjustCredits { account_id, amount, loss, take_what_there_is, request_id, reference, by, why };
+                    batch.command(action, ask);
                 }
                 Action::Register => {
                     let gateway = EmitterId(Uuid::now_v7());
