@@ -61,7 +61,7 @@ async fn health(State(shown): State<Shown>) -> Response {
 }
 
 /// Name, help text, type.
-const METRICS: [(&str, &str, &str); 15] = [
+const METRICS: [(&str, &str, &str); 16] = [
     ("layers_ledger_position", "Last position appended.", "counter"),
     ("layers_ledger_epoch", "Epoch of this writer.", "gauge"),
     ("layers_ledger_stream_pending", "Messages in the stream that are not read yet.", "gauge"),
