@@ -83,7 +83,8 @@ impl Bill {
             Payload::CreditsAdded(data) if is_in_month => {
                 self.top_ups.push(transaction(&data.reference, &data.why, moved.added));
             }
-            Payload::CreditsAdjusted(data) if is_in_month => {
+            // What only the platform bears is none of the customer's.
+            Payload::CreditsAdjusted(data) if is_in_month && moved.adjusted != Nanocredits::ZERO => {
                 self.adjustments.push(transaction(&data.reference, &data.why, moved.adjusted));
             }
             Payload::RequestAuthorized(data) => {

@@ -72,7 +72,10 @@ async fn told() -> Told {
     kit.until_number("select count(*) from ledger.notes where note = 'second_ending'", 1).await;
     let ask = AdjustCredits {
         account_id: account,
+        request_id: None,
         amount: "-5.5".parse().unwrap(),
+        loss: Nanocredits::ZERO,
+        take_what_there_is: false,
         reference: "ticket-7".into(),
         by: "test".into(),
         why: "a <slip>, \"and\" more".into(),
