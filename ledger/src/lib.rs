@@ -10,6 +10,8 @@ pub mod command;
 pub mod config;
 /// PostgreSQL: connections, migrations, and which of several ledgers is active.
 pub mod database;
+/// What is seen of each emitter, and what is missing.
+pub mod emitters;
 /// Health and metrics over HTTP.
 pub mod health;
 /// Lives of gateways: gates, heartbeats, fences, expired holds.
@@ -20,6 +22,8 @@ pub mod listen;
 pub mod log;
 /// What the platform bears.
 pub mod losses;
+/// Messages that could not be applied.
+pub mod quarantine;
 /// Leases, with recalls from other gateways.
 pub mod recall;
 /// An account's history.

@@ -1,7 +1,8 @@
-//! The official OpenAI SDKs, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
+//! The official OpenAI SDKs and a validator of AsyncAPI documents, as `make setup` installs them (`dev/stack/sdk/setup`),
+//! to run a script with.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -34,19 +35,36 @@ impl Sdk {
             Self::Node6 => ("node-6", "node"),
             Self::Node7 => ("node-7", "node_modules/.bin/node"),
         };
-        let folder = place::tools_dir()?.join("sdk").join(folder);
-        ensure!(folder.join(".holds").is_file(), "{} is missing: run `make setup`", folder.display());
+        let folder = installed(folder)?;
         // Node 6 runs on the Node of the system, found on PATH.
-        let mut command = match self {
+        let command = match self {
             Self::Node6 => Command::new(interpreter),
             _ => Command::new(folder.join(interpreter)),
         };
-        if self != Self::Python {
-            command.arg("--input-type=module");
-        }
-        let source = File::open(script).with_context(|| format!("cannot read {}", script.display()))?;
-        // Read from standard input, a module finds its packages from the working folder.
-        command.arg("-").stdin(Stdio::from(source)).current_dir(&folder);
-        Ok(command)
+        read_by(command, self != Self::Python, script, &folder)
     }
+}
+
+/// A command that runs this module for Node with `@asyncapi/parser` and `ajv`, which are not ours.
+///
+/// # Errors
+/// When they are not installed or the script cannot be read.
+pub fn asyncapi_script(script: &Path) -> Result<Command> {
+    read_by(Command::new("node"), true, script, &installed("asyncapi")?)
+}
+
+fn installed(folder: &str) -> Result<PathBuf> {
+    let folder = place::tools_dir()?.join("sdk").join(folder);
+    ensure!(folder.join(".holds").is_file(), "{} is missing: run `make setup`", folder.display());
+    Ok(folder)
+}
+
+/// Read from standard input, a module finds its packages from the working folder.
+fn read_by(mut command: Command, is_module: bool, script: &Path, folder: &Path) -> Result<Command> {
+    let source = File::open(script).with_context(|| format!("cannot read {}", script.display()))?;
+    if is_module {
+        command.arg("--input-type=module");
+    }
+    command.arg("-").stdin(Stdio::from(source)).current_dir(folder);
+    Ok(command)
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::batch::{Batch, Repeat, Written};
 use super::head::Head;
 use super::load::{self, LoadError};
-use super::message::StreamMessage;
+use super::message::{StreamMessage, Unreadable};
 use super::state::State;
 use super::store::{StoreError, store};
 use super::touched::Touched;
@@ -51,7 +51,7 @@ pub fn answer(value: &impl Serialize) -> Outcome {
 /// What the writer takes.
 pub enum Item {
     /// From the stream, with the event in it if it should be one.
-    Message(StreamMessage, Option<Result<Event, String>>),
+    Message(StreamMessage, Option<Result<Event, Unreadable>>),
     /// From anyone else.
     Command(Box<dyn Command>, oneshot::Sender<Outcome>),
 }
@@ -199,8 +199,12 @@ impl Writer {
         for item in items {
             match item {
                 Item::Message(message, event) => {
-                    if let Some(Ok(event)) = event {
-                        touched.by_event(event);
+                    match event {
+                        Some(Ok(event)) => touched.by_event(event),
+                        Some(Err(unreadable)) => {
+                            touched.emitters.extend(unreadable.header.map(|header| header.emitter))
+                        }
+                        None => {}
                     }
                     touched.by_gate(message);
                 }
@@ -224,7 +228,8 @@ impl Writer {
             && self.state.head.stream_seq == place
             && written.lives.is_empty()
             && written.quarantined.is_empty()
-            && written.repeats.is_empty()
+            && written.repeated.is_empty()
+            && written.refused_again.is_empty()
             && self.state.head.generation == generation;
         if nothing {
             return Ok((replies, written));
@@ -269,6 +274,7 @@ impl Writer {
         }
         self.state.books.keys.clear();
         self.state.books.references.clear();
+        self.state.books.closed.clear();
     }
 
     fn show(&self) {
@@ -331,7 +337,7 @@ impl Writer {
                     let _ = reply.send(Err(Refusal { code: RefusalCode::Unavailable, message }));
                 }
                 Item::Message(message, event) => {
-                    let header = event.and_then(Result::ok).map(|event| event.header);
+                    let header = event.and_then(|event| event.map_or_else(|no| no.header, |event| Some(event.header)));
                     let moved = if message.recovered { None } else { Some((message.stream_seq, message.anchor())) };
                     let mut batch = Batch::new(&mut self.state, Utc::now(), uuid::Uuid::now_v7);
                     batch.quarantine(message, header.as_ref(), reason.to_owned());

@@ -16,7 +16,7 @@ const RETRY: Duration = Duration::from_millis(300);
 #[derive(Args, Clone, Debug)]
 pub(super) struct Asking {
     #[command(flatten)]
-    nats: NatsConfig,
+    pub(super) nats: NatsConfig,
     /// Who does it; written into the event.
     #[arg(long, env = "USER", default_value = "operator")]
     pub(super) by: String,
@@ -31,12 +31,26 @@ pub(super) struct Asking {
 impl Asking {
     /// Asks the ledger that is active. While none is, it waits, up to half a minute.
     pub(super) async fn ask<T: DeserializeOwned>(&self, command: &str, ask: &impl Serialize) -> Result<T> {
+        self.ask_on(&self.connect().await?, command, ask).await
+    }
+
+    /// A connection for several commands.
+    pub(super) async fn connect(&self) -> Result<async_nats::Client> {
         let options = async_nats::ConnectOptions::new().name("ledger command line").request_timeout(Some(PATIENCE));
         let servers: Vec<&str> = self.nats.nats_url.split(',').map(str::trim).collect();
-        let client = options
+        options
             .connect(servers.as_slice())
             .await
-            .with_context(|| format!("cannot reach NATS at {}", self.nats.nats_url))?;
+            .with_context(|| format!("cannot reach NATS at {}", self.nats.nats_url))
+    }
+
+    /// [`Self::ask`] on a connection that is there.
+    pub(super) async fn ask_on<T: DeserializeOwned>(
+        &self,
+        client: &async_nats::Client,
+        command: &str,
+        ask: &impl Serialize,
+    ) -> Result<T> {
         let payload: bytes::Bytes = serde_json::to_vec(ask)?.into();
         let subject = self.nats.cell.command(command);
         let until = tokio::time::Instant::now() + PATIENCE;

@@ -4,8 +4,10 @@ mod account;
 mod ask;
 mod books;
 mod credits;
+mod emitters;
 mod key;
 mod prices;
+mod quarantine;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -43,6 +45,11 @@ enum Command {
     /// Shows and publishes prices.
     #[command(subcommand)]
     Prices(prices::PricesCommand),
+    /// Messages that could not be applied: shows them, replays them, gives them up.
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
+    /// Each life of each process: what of it is appended, what is missing, what came twice, what was odd.
+    Emitters(emitters::EmittersArgs),
     /// Folds all events again and compares every derived table and read model. Exit code 1 if anything differs.
     Verify(books::VerifyArgs),
     /// An account's history, one line an event, with the running balance.
@@ -59,6 +66,8 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Credits(command) => credits::run(command).await,
         Command::Key(command) => key::run(command).await,
         Command::Prices(command) => prices::run(command).await,
+        Command::Quarantine(command) => quarantine::run(command).await,
+        Command::Emitters(args) => emitters::run(args).await,
         Command::Verify(args) => books::verify(args).await,
         Command::Replay(args) => books::replay(args).await,
         Command::Losses(args) => books::losses(args).await,

@@ -8,6 +8,7 @@ mod expiry;
 mod fence;
 mod generation;
 mod properties;
+mod quarantine;
 mod recall;
 mod takeover;
 mod verify;

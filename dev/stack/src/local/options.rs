@@ -32,6 +32,8 @@ pub struct StackOptions {
     pub env: Vec<(String, String)>,
     /// Whether our programs also see the variables of the shell; not in tests.
     pub keep_env: bool,
+    /// The folder of another release's gateway, ledger and projector, to begin with; our own otherwise.
+    pub release: Option<PathBuf>,
 }
 
 /// A real provider.
@@ -58,6 +60,7 @@ impl Default for StackOptions {
             provider: None,
             env: Vec::new(),
             keep_env: false,
+            release: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
+mod asyncapi;
 mod chaos_fence;
 mod chaos_gateway_dies;
 mod chaos_kills;
@@ -29,6 +30,7 @@ mod system_provider_fails;
 mod system_rate_limit;
 mod system_rebuild;
 mod system_request_id;
+mod system_rolling_upgrade;
 mod system_sdk;
 mod system_streams;
 mod system_test_mode;

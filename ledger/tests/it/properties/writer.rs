@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use chrono::Utc;
-use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Writer};
+use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Unreadable, Writer};
 use ledger::command::{FirstPriceBook, GrantLease, RegisterLife};
 use ledger::life::{BeginFence, CLOSED, CompleteFence, Expire};
 use ledger::stream::{Announcer, NextGeneration};
 use proptest_state_machine::StateMachineTest;
-use schemas::event::{CreditsDeducted, Event, EventData, Header, LeaseReturned, Source, encode};
+use schemas::event::{CreditsDeducted, EventData, Header, LeaseReturned, Source, encode};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::message::{
     AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, LeaseReply, LeaseRequest, OpenAccount, RefusalCode,
@@ -344,7 +344,7 @@ impl Inner {
     fn message(&mut self, subject: String, payload: Bytes, recovered: bool) -> Item {
         self.stream_seq += u64::from(!recovered);
         let is_event = !subject.contains(".gate.");
-        let event = is_event.then(|| Event::decode(&payload).map_err(|error| error.to_string()));
+        let event = is_event.then(|| Unreadable::or_event(&payload));
         let message = StreamMessage { generation: 1, stream_seq: self.stream_seq, subject, payload, recovered };
         Item::Message(message, event)
     }

@@ -1,0 +1,202 @@
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use schemas::message::{DismissQuarantined, QuarantineReply, Refusal, ReplayQuarantined, command_name};
+use serde_json::json;
+use sqlx::{ConnectOptions, PgConnection};
+
+use super::ask::Asking;
+use crate::config::{DatabaseConfig, NatsConfig};
+use crate::database;
+use crate::quarantine::{Filter, Shown, State, counts, list, show};
+
+#[derive(Subcommand)]
+pub(super) enum QuarantineCommand {
+    /// Lists entries, the oldest first, and counts them by reason.
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// As many entries at most.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows an entry: the message with its bytes, why it is there, and what became of it.
+    Show {
+        /// The entry's id.
+        entry: u64,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Applies messages as they are, as if they came from the stream now. What is still refused stays, with the new reason;
+    /// exit code 1.
+    Replay {
+        /// Ids of entries.
+        #[arg(required_unless_present = "all")]
+        entries: Vec<u64>,
+        /// All that are open; narrowed by --emitter, --type, --because.
+        #[arg(long, conflicts_with = "entries")]
+        all: bool,
+        #[command(flatten)]
+        filter: Filter,
+        /// Why; written into the event.
+        #[arg(long, default_value = "by command line")]
+        reason: String,
+        #[command(flatten)]
+        acting: Acting,
+        /// Connection string of PostgreSQL; only for --all.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: Option<String>,
+    },
+    /// Gives messages up for good. They are kept.
+    Dismiss {
+        /// Ids of entries.
+        #[arg(required = true)]
+        entries: Vec<u64>,
+        /// Why; written into the event.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        acting: Acting,
+    },
+}
+
+/// Who acts, and how the outcome is shown.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Acting {
+    #[command(flatten)]
+    nats: NatsConfig,
+    /// Who does it; written into the event.
+    #[arg(long, env = "USER", default_value = "operator")]
+    by: String,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Acting {
+    fn because(self, why: String) -> Asking {
+        Asking { nats: self.nats, by: self.by, why, json: self.json }
+    }
+}
+
+pub(super) async fn run(command: QuarantineCommand) -> Result<i32> {
+    match command {
+        QuarantineCommand::List { filter, limit, database, json } => {
+            let db = &mut connect(&database.database_url).await?;
+            let (entries, counts) = (list(db, &filter, limit.into()).await?, counts(db, &filter).await?);
+            let total: i64 = counts.iter().map(|count| count.count).sum();
+            if json {
+                println!("{}", json!({ "total": total, "counts": counts, "entries": entries }));
+                return Ok(0);
+            }
+            for entry in &entries {
+                let said = match (entry.emitter, entry.seq) {
+                    (Some(emitter), Some(seq)) => format!("{emitter} {seq}"),
+                    _ => "-".to_owned(),
+                };
+                let event_type = entry.subject.rsplit('.').next().unwrap_or_default();
+                let reason = entry.retry_reason.as_ref().unwrap_or(&entry.reason);
+                let received = entry.received_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                println!("{:>7}  {:9}  {received}  {said:43}  {event_type:22}  {reason}", entry.id, entry.state);
+            }
+            for count in &counts {
+                println!("{:>7} × {:9}  {}", count.count, count.state, count.reason);
+            }
+            println!("{total} entries");
+            Ok(0)
+        }
+        QuarantineCommand::Show { entry, database, json } => {
+            let shown = show(&mut connect(&database.database_url).await?, entry).await?;
+            let shown = shown.with_context(|| format!("the quarantine has no entry {entry}"))?;
+            if json {
+                println!("{}", json!(shown))
+            } else {
+                print(&shown)
+            }
+            Ok(0)
+        }
+        QuarantineCommand::Replay { mut entries, all, filter, reason, acting, database_url } => {
+            if all {
+                let url = database_url.context("--all reads the quarantine: set DATABASE_URL")?;
+                let open = Filter { state: State::Open, ..filter };
+                let found = list(&mut connect(&url).await?, &open, i64::MAX).await?;
+                entries = found.iter().map(|entry| entry.id as u64).collect();
+            }
+            act(&acting.because(reason), command_name::REPLAY_QUARANTINED, &entries).await
+        }
+        QuarantineCommand::Dismiss { entries, reason, acting } => {
+            act(&acting.because(reason), command_name::DISMISS_QUARANTINED, &entries).await
+        }
+    }
+}
+
+/// Each entry is a command of its own: one that is refused holds none of the others back.
+async fn act(asking: &Asking, command: &str, entries: &[u64]) -> Result<i32> {
+    let client = asking.connect().await?;
+    let (mut done, mut refused): (Vec<QuarantineReply>, Vec<(u64, Refusal)>) = Default::default();
+    for &entry in entries {
+        let (by, why) = (asking.by.clone(), asking.why.clone());
+        let answer = match command {
+            command_name::REPLAY_QUARANTINED => {
+                asking.ask_on(&client, command, &ReplayQuarantined { entry, by, why }).await
+            }
+            command_name::DISMISS_QUARANTINED => {
+                asking.ask_on(&client, command, &DismissQuarantined { entry, by, why }).await
+            }
+            other => bail!("'{other}' does nothing to the quarantine"),
+        };
+        match answer {
+            Ok(reply) => done.push(reply),
+            Err(error) => refused.push((entry, error.downcast::<Refusal>()?)),
+        }
+    }
+    if asking.json {
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|(entry, refusal)| json!({ "entry": entry, "code": refusal.code, "message": refusal.message }))
+            .collect();
+        println!("{}", json!({ "done": done, "refused": refused }));
+    } else {
+        for reply in &done {
+            match reply.event_position {
+                Some(event) => println!("entry {} is in the log at position {event}", reply.entry),
+                None => println!("entry {} is dismissed, by position {}", reply.entry, reply.position),
+            }
+        }
+        for (_, refusal) in &refused {
+            println!("REFUSED  {refusal}");
+        }
+        println!("{} done, {} refused", done.len(), refused.len());
+    }
+    Ok(i32::from(!refused.is_empty()))
+}
+
+fn print(shown: &Shown) {
+    let entry = &shown.entry;
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let state = match entry.position {
+        Some(position) => format!("{} by the event at position {position}", entry.state),
+        None => entry.state.clone(),
+    };
+    println!("entry      {}\nstate      {state}\nreason     {}", entry.id, entry.reason);
+    if let (Some(reason), Some(at)) = (&entry.retry_reason, entry.retried_at) {
+        println!("replayed   {at}, and refused: {reason}");
+    }
+    println!("received   {}\nsubject    {}", entry.received_at, entry.subject);
+    println!("stream     generation {}, sequence {}", entry.generation, entry.stream_seq);
+    println!("emitter    {}", or_none(entry.emitter.map(|emitter| emitter.to_string())));
+    println!("seq        {}", or_none(entry.seq.map(|seq| seq.to_string())));
+    println!("reads as   {}\nsha-256    {}\nbytes      {}\n", shown.reads_as, shown.sha256, entry.bytes);
+    println!("{}", shown.text.as_ref().unwrap_or(&shown.hex));
+}
+
+async fn connect(url: &str) -> Result<PgConnection> {
+    database::options(url)?.connect().await.context("cannot reach PostgreSQL")
+}
