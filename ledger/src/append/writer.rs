@@ -235,7 +235,11 @@ impl Writer {
             return Ok((replies, written));
         }
         store(&mut transaction, &self.state, &written).await.map_err(|error| (error.into(), None))?;
-        check_repeats(&mut transaction, &written.repeats).await.map_err(|error| (error.into(), None))?;
+        let contradicting =
+            check_repeats(&mut transaction, &written.repeats).await.map_err(|error| (error.into(), None))?;
+        for (emitter, seq) in contradicting {
+            self.state.quarantined.entry(emitter).or_default().insert(seq);
+        }
         match transaction.commit().await {
             Ok(()) => Ok((replies, written)),
             Err(error) => Err((Failure::Unknown(error.into()), Some((replies, written)))),
@@ -357,10 +361,11 @@ impl Writer {
     }
 }
 
-/// A repeat whose bytes are not those that are stored contradicts the book: it goes to the quarantine.
-async fn check_repeats(db: &mut PgConnection, repeats: &[Repeat]) -> Result<(), StoreError> {
+/// A repeat whose bytes are not those that are stored contradicts the book: it goes to the quarantine. Says which did.
+async fn check_repeats(db: &mut PgConnection, repeats: &[Repeat]) -> Result<Vec<(EmitterId, u64)>, StoreError> {
+    let mut contradicting = Vec::new();
     if repeats.is_empty() {
-        return Ok(());
+        return Ok(contradicting);
     }
     let emitters: Vec<_> = repeats.iter().map(|repeat| repeat.emitter.0).collect();
     let seqs: Vec<i64> = repeats.iter().map(|repeat| repeat.seq as i64).collect();
@@ -393,6 +398,7 @@ async fn check_repeats(db: &mut PgConnection, repeats: &[Repeat]) -> Result<(), 
         )
         .execute(&mut *db)
         .await?;
+        contradicting.push((repeat.emitter, repeat.seq));
     }
-    Ok(())
+    Ok(contradicting)
 }

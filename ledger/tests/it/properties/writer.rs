@@ -8,21 +8,22 @@ use std::rc::Rc;
 use bytes::Bytes;
 use chrono::Utc;
 use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Unreadable, Writer};
-use ledger::command::{FirstPriceBook, GrantLease, RegisterLife};
+use ledger::command::{DismissEntry, FirstPriceBook, GrantLease, RegisterLife, ReplayEntry};
 use ledger::life::{BeginFence, CLOSED, CompleteFence, Expire};
 use ledger::stream::{Announcer, NextGeneration};
 use proptest_state_machine::StateMachineTest;
 use schemas::event::{CreditsDeducted, EventData, Header, LeaseReturned, Source, encode};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::message::{
-    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, LeaseReply, LeaseRequest, OpenAccount, RefusalCode,
+    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, DismissQuarantined, LeaseReply, LeaseRequest,
+    OpenAccount, RefusalCode, ReplayQuarantined,
 };
 use schemas::money::Nanocredits;
 use schemas::seq_set::SeqSet;
 use schemas::subject::{Cell, GATES};
 use schemas::tier::Tier;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool};
 use stack::servers::Postgres;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -230,6 +231,18 @@ impl Inner {
                     let subject = self.cell.event(1, AccountId(Uuid::now_v7()), "RequestAuthorized");
                     batch.items.push(self.message(subject, Bytes::from_static(b"{"), false));
                 }
+                Action::Replay { said, .. } => {
+                    let (entry, pool) = self.kept(&mut batch, *said).await;
+                    let (by, why) = words();
+                    let read = ReplayEntry::read(&pool, ReplayQuarantined { entry, by, why }).await;
+                    batch.command(action, read.unwrap());
+                }
+                Action::Dismiss { said, .. } => {
+                    let (entry, pool) = self.kept(&mut batch, *said).await;
+                    let (by, why) = words();
+                    let read = DismissEntry::read(&pool, DismissQuarantined { entry, by, why }).await;
+                    batch.command(action, read.unwrap());
+                }
                 Action::BeginFence { life } => batch.command(action, BeginFence { gateway: self.lives[*life] }),
                 Action::CloseGate { life, k } => {
                     let subject = self.cell.gate(maps.generation, self.lives[*life], *k);
@@ -269,6 +282,14 @@ impl Inner {
         self.finish(&mut batch).await;
     }
 
+    /// The entry of something that was quarantined, which must be in the database before it can be read.
+    async fn kept(&mut self, batch: &mut Batch, said: usize) -> (u64, PgPool) {
+        self.finish(batch).await;
+        let first = sqlx::query_scalar("select id from ledger.quarantine where message = $1 order by id limit 1");
+        let entry: i64 = first.bind(self.said[&said].1.as_ref()).fetch_one(&mut self.db).await.unwrap();
+        (entry as u64, ledger::database::reading_pool(&self.database.1))
+    }
+
     /// Hands over what was collected, all at once, and waits until it is committed.
     async fn finish(&mut self, batch: &mut Batch) {
         let Batch { items, answers } = std::mem::take(batch);
@@ -302,6 +323,9 @@ impl Inner {
                     None => Ok(serde_json::from_slice::<LeaseReply>(&outcome.unwrap()).unwrap().granted_total.get()),
                 };
                 assert_eq!(said, *answer, "{action:?}");
+            }
+            Action::Replay { answer, .. } | Action::Dismiss { answer, .. } => {
+                assert_eq!(refused(&outcome).map_or(Ok(()), Err), *answer, "{action:?}: {outcome:?}");
             }
             _ => assert!(outcome.is_ok(), "{action:?}: {outcome:?}"),
         }
@@ -439,8 +463,11 @@ impl Inner {
         });
         same("lives", stored, expected);
 
-        let rows: Vec<(Uuid, i64)> =
-            self.rows("select distinct emitter, seq from ledger.quarantine where emitter is not null").await;
+        let rows: Vec<(Uuid, i64)> = self
+            .rows(
+                "select distinct emitter, seq from ledger.quarantine where emitter is not null and state <> 'replayed'",
+            )
+            .await;
         let stored: BTreeSet<_> = rows.into_iter().map(|(emitter, seq)| (emitter, seq as u64)).collect();
         let lives = maps.lives.iter().zip(&self.lives);
         let expected: BTreeSet<_> =
