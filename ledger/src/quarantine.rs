@@ -13,7 +13,7 @@ use uuid::Uuid;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Filter {
     /// In which state.
-    #[arg(long, value_enum, default_value_t = State::Open)]
+    #[arg(skip)]
     pub state: State,
     /// Of one emitter, where that could be read.
     #[arg(long)]

@@ -21,7 +21,7 @@ const PARAMETERS: [(&str, &str); 6] = [
     ),
     ("account", "Whose books the event changes: a UUIDv7."),
     ("emitter", "One life of one process: a UUIDv7."),
-    ("gate", "Which of a life's gates, from 0 to 63."),
+    ("gate", "Which of a life's gates, from 0."),
     ("gateway", "The life of a gateway that is meant: a UUIDv7."),
 ];
 

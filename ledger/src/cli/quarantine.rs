@@ -13,6 +13,9 @@ use crate::quarantine::{Filter, Shown, State, counts, list, show};
 pub(super) enum QuarantineCommand {
     /// Lists entries, the oldest first, and counts them by reason.
     List {
+        /// In which state.
+        #[arg(long, value_enum, default_value_t = State::Open)]
+        state: State,
         #[command(flatten)]
         filter: Filter,
         /// As many entries at most.
@@ -88,7 +91,8 @@ impl Acting {
 
 pub(super) async fn run(command: QuarantineCommand) -> Result<i32> {
     match command {
-        QuarantineCommand::List { filter, limit, database, json } => {
+        QuarantineCommand::List { state, filter, limit, database, json } => {
+            let filter = Filter { state, ..filter };
             let db = &mut connect(&database.database_url).await?;
             let (entries, counts) = (list(db, &filter, limit.into()).await?, counts(db, &filter).await?);
             let total: i64 = counts.iter().map(|count| count.count).sum();
@@ -125,8 +129,7 @@ pub(super) async fn run(command: QuarantineCommand) -> Result<i32> {
         QuarantineCommand::Replay { mut entries, all, filter, reason, acting, database_url } => {
             if all {
                 let url = database_url.context("--all reads the quarantine: set DATABASE_URL")?;
-                let open = Filter { state: State::Open, ..filter };
-                let found = list(&mut connect(&url).await?, &open, i64::MAX).await?;
+                let found = list(&mut connect(&url).await?, &filter, i64::MAX).await?;
                 entries = found.iter().map(|entry| entry.id as u64).collect();
             }
             act(&acting.because(reason), command_name::REPLAY_QUARANTINED, &entries).await
@@ -137,10 +140,12 @@ pub(super) async fn run(command: QuarantineCommand) -> Result<i32> {
     }
 }
 
-/// Each entry is a command of its own: one that is refused holds none of the others back.
+/// Each entry is a command of its own: one that is refused holds none of the others back. Without an answer it ends, and says
+/// what was done before.
 async fn act(asking: &Asking, command: &str, entries: &[u64]) -> Result<i32> {
     let client = asking.connect().await?;
     let (mut done, mut refused): (Vec<QuarantineReply>, Vec<(u64, Refusal)>) = Default::default();
+    let mut unanswered = None;
     for &entry in entries {
         let (by, why) = (asking.by.clone(), asking.why.clone());
         let answer = match command {
@@ -154,7 +159,13 @@ async fn act(asking: &Asking, command: &str, entries: &[u64]) -> Result<i32> {
         };
         match answer {
             Ok(reply) => done.push(reply),
-            Err(error) => refused.push((entry, error.downcast::<Refusal>()?)),
+            Err(error) => match error.downcast::<Refusal>() {
+                Ok(refusal) => refused.push((entry, refusal)),
+                Err(error) => {
+                    unanswered = Some(error.context(format!("entry {entry}")));
+                    break;
+                }
+            },
         }
     }
     if asking.json {
@@ -175,7 +186,10 @@ async fn act(asking: &Asking, command: &str, entries: &[u64]) -> Result<i32> {
         }
         println!("{} done, {} refused", done.len(), refused.len());
     }
-    Ok(i32::from(!refused.is_empty()))
+    match unanswered {
+        Some(error) => Err(error),
+        None => Ok(i32::from(!refused.is_empty())),
+    }
 }
 
 fn print(shown: &Shown) {
