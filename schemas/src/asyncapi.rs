@@ -10,10 +10,10 @@ use crate::message::{
     Appended, Beacon, Confirm, Confirmed, Heartbeat, LeaseReply, LeaseRequest, Recall, Recalled, Register, Registered,
     Reply, RevocationSeen, Revoked, TierChangedNotice, command_schemas,
 };
-use crate::subject::{Address, GATES};
+use crate::subject::{GATES, address};
 
 /// What the variable parts of subjects are.
-const PARAMETERS: [(&str, &str); 6] = [
+const PARAMETERS: [(&str, &str); 5] = [
     ("cell", "One stream, one ledger, one database: letters, digits and '-', 32 at most."),
     (
         "generation",
@@ -22,7 +22,6 @@ const PARAMETERS: [(&str, &str); 6] = [
     ("account", "Whose books the event changes: a UUIDv7."),
     ("emitter", "One life of one process: a UUIDv7."),
     ("gate", "Which of a life's gates, from 0."),
-    ("gateway", "The life of a gateway that is meant: a UUIDv7."),
 ];
 
 /// The document.
@@ -72,7 +71,12 @@ impl Document {
                 "{event_type} of gateways, in the stream. Stored once acknowledged; kept until it is appended."
             );
             let key = format!("events.{event_type}");
-            self.channel(&key, Some(Address::event(event_type)), &what, &names);
+            self.channel(
+                &key,
+                Some(address(|cell, any| cell.event(any.generation, any.account, event_type))),
+                &what,
+                &names,
+            );
             self.operation(&key, Direction::ToTheLedger, &key, &names, None);
         }
         let what = format!(
@@ -80,11 +84,16 @@ impl Document {
              its gate's last message is the one that the registration named; closing the gates fences the life."
         );
         self.text("gate", "The state of a gate.", &["open", "closed"]);
-        self.channel("gate", Some(Address::gate()), &what, &["gate".to_owned()]);
+        self.channel(
+            "gate",
+            Some(address(|cell, any| cell.gate(any.generation, any.emitter, any.gate))),
+            &what,
+            &["gate".to_owned()],
+        );
         self.operation("gate", Direction::FromTheLedger, "gate", &["gate".to_owned()], None);
         self.text("birth", "A fresh UUID, by which this stream differs from every other.", &[]);
         let what = "The first message of a stream, by which the ledger knows it again.";
-        self.channel("birth", Some(Address::birth()), what, &["birth".to_owned()]);
+        self.channel("birth", Some(address(|cell, any| cell.birth(any.generation))), what, &["birth".to_owned()]);
         self.operation("birth", Direction::FromTheLedger, "birth", &["birth".to_owned()], None);
     }
 
@@ -94,7 +103,7 @@ impl Document {
             let key = format!("command.{name}");
             self.exchange(
                 &key,
-                Address::command(name),
+                address(|cell, _| cell.command(name)),
                 Direction::ToTheLedger,
                 "A command. It may be refused, by name.",
                 ask,
@@ -103,32 +112,48 @@ impl Document {
         }
         self.ask::<LeaseRequest, Reply<LeaseReply>>(
             "lease",
-            Address::lease(),
+            address(|cell, _| cell.lease()),
             "A gateway needs credits of an account.",
         );
-        self.ask::<Register, Reply<Registered>>("register", Address::register(), "A gateway begins a life.");
+        self.ask::<Register, Reply<Registered>>(
+            "register",
+            address(|cell, _| cell.register()),
+            "A gateway begins a life.",
+        );
         let what = "After a reconnect, before any acknowledgement counts: are my gates still open?";
-        self.ask::<Confirm, Reply<Confirmed>>("confirm", Address::confirm(), what);
+        self.ask::<Confirm, Reply<Confirmed>>("confirm", address(|cell, _| cell.confirm()), what);
         let (ask, reply) = (self.schema::<Recall>(), self.schema::<Recalled>());
         let what = "Asks a gateway for credits that it holds unused.";
-        self.exchange("recall", Address::recall(), Direction::FromTheLedger, what, ask, reply);
+        self.exchange(
+            "recall",
+            address(|cell, any| cell.recall(any.emitter)),
+            Direction::FromTheLedger,
+            what,
+            ask,
+            reply,
+        );
         let (ask, reply) = (self.schema::<Revoked>(), self.schema::<RevocationSeen>());
         let what =
             "A key is refused from now on. The revocation has returned when every gateway has answered or is fenced.";
-        self.exchange("revoked", Address::revoked(), Direction::FromTheLedger, what, ask, reply);
+        self.exchange("revoked", address(|cell, _| cell.revoked()), Direction::FromTheLedger, what, ask, reply);
     }
 
     /// What is said without an answer, and may be lost.
     fn notices(&mut self) {
         use Direction::{FromTheLedger, ToTheLedger};
         let what = "A gateway is alive. One that is silent for longer than the lease time is fenced.";
-        self.notice::<Heartbeat>("heartbeat", Address::heartbeat(), ToTheLedger, what);
+        self.notice::<Heartbeat>("heartbeat", address(|cell, _| cell.heartbeat()), ToTheLedger, what);
         let what = "Where the ledger is, each second.";
-        self.notice::<Beacon>("beacon", Address::beacon(), FromTheLedger, what);
+        self.notice::<Beacon>("beacon", address(|cell, _| cell.beacon()), FromTheLedger, what);
         let what =
             "How far a life's events are appended, after each batch and each second: what is missing is sent again.";
-        self.notice::<Appended>("appended", Address::appended(), FromTheLedger, what);
-        self.notice::<TierChangedNotice>("tier", Address::tier_changed(), FromTheLedger, "An account's plan changed.");
+        self.notice::<Appended>("appended", address(|cell, any| cell.appended(any.emitter)), FromTheLedger, what);
+        self.notice::<TierChangedNotice>(
+            "tier",
+            address(|cell, _| cell.tier_changed()),
+            FromTheLedger,
+            "An account's plan changed.",
+        );
     }
 
     /// What does not travel on NATS: the log, which others read from the database.

@@ -117,82 +117,24 @@ impl Cell {
     }
 }
 
-/// Subjects with their variable parts in braces, as documents name them: `layers.{cell}.lease`.
-pub(crate) struct Address;
-
-impl Address {
-    /// The subject that a cell with an impossible name would have, with that name's place in braces.
-    fn of(subject: impl FnOnce(&Cell) -> String) -> String {
-        subject(&Cell("{cell}".to_owned()))
-    }
-
-    fn of_stream(subject: impl FnOnce(&Cell) -> String) -> String {
-        // No number can stand for itself here: the largest is taken, and replaced.
-        Self::of(subject).replace(&GENERATION.to_string(), "{generation}")
-    }
-
-    fn of_emitter(subject: impl FnOnce(&Cell, EmitterId) -> String, name: &str) -> String {
-        let nobody = EmitterId(uuid::Uuid::nil());
-        Self::of_stream(|cell| subject(cell, nobody)).replace(&nobody.to_string(), name)
-    }
-
-    pub(crate) fn event(event_type: &str) -> String {
-        let nobody = AccountId(uuid::Uuid::nil());
-        Self::of_stream(|cell| cell.event(GENERATION, nobody, event_type)).replace(&nobody.to_string(), "{account}")
-    }
-
-    pub(crate) fn gate() -> String {
-        let address = Self::of_emitter(|cell, emitter| cell.gate(GENERATION, emitter, GATES), "{emitter}");
-        address.replace(&format!(".{GATES}"), ".{gate}")
-    }
-
-    pub(crate) fn birth() -> String {
-        Self::of_stream(|cell| cell.birth(GENERATION))
-    }
-
-    pub(crate) fn appended() -> String {
-        Self::of_emitter(Cell::appended, "{emitter}")
-    }
-
-    pub(crate) fn recall() -> String {
-        Self::of_emitter(Cell::recall, "{gateway}")
-    }
-
-    pub(crate) fn command(name: &str) -> String {
-        Self::of(|cell| cell.command(name))
-    }
-
-    pub(crate) fn lease() -> String {
-        Self::of(Cell::lease)
-    }
-
-    pub(crate) fn register() -> String {
-        Self::of(Cell::register)
-    }
-
-    pub(crate) fn confirm() -> String {
-        Self::of(Cell::confirm)
-    }
-
-    pub(crate) fn heartbeat() -> String {
-        Self::of(Cell::heartbeat)
-    }
-
-    pub(crate) fn beacon() -> String {
-        Self::of(Cell::beacon)
-    }
-
-    pub(crate) fn revoked() -> String {
-        Self::of(Cell::revoked)
-    }
-
-    pub(crate) fn tier_changed() -> String {
-        Self::of(Cell::tier_changed)
-    }
+/// Stands for whatever a subject can be about.
+pub(crate) struct Anything {
+    pub(crate) generation: u64,
+    pub(crate) account: AccountId,
+    pub(crate) emitter: EmitterId,
+    pub(crate) gate: u16,
 }
 
-/// Stands for any generation.
-const GENERATION: u64 = u64::MAX;
+/// A subject with its variable parts in braces, as documents name it: `layers.{cell}.lease`.
+pub(crate) fn address(subject: impl FnOnce(&Cell, &Anything) -> String) -> String {
+    let (nil, max) = (uuid::Uuid::nil(), uuid::Uuid::max());
+    let any = Anything { generation: u64::MAX, account: AccountId(nil), emitter: EmitterId(max), gate: u16::MAX };
+    subject(&Cell("{cell}".to_owned()), &any)
+        .replace(&any.generation.to_string(), "{generation}")
+        .replace(&nil.to_string(), "{account}")
+        .replace(&max.to_string(), "{emitter}")
+        .replace(&any.gate.to_string(), "{gate}")
+}
 
 /// What a message of the stream is, by its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

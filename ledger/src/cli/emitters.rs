@@ -1,9 +1,12 @@
+use std::fmt::Write;
+
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 use sqlx::ConnectOptions;
 use uuid::Uuid;
 
+use super::show::show;
 use crate::config::DatabaseConfig;
 use crate::database;
 use crate::emitters::emitters;
@@ -28,26 +31,29 @@ pub(super) async fn run(args: EmittersArgs) -> Result<i32> {
     let mut all = emitters(&mut db, args.emitter).await?;
     all.retain(|emitter| !args.odd || emitter.is_odd());
     if args.json {
-        println!("{}", json!({ "emitters": all }));
+        show(&format!("{}\n", json!({ "emitters": all })))?;
         return Ok(0);
     }
+    let mut text = String::new();
     for emitter in &all {
         let state = emitter.state.as_deref().unwrap_or("-");
-        println!(
+        writeln!(
+            text,
             "{}  {:7}  {state:7}  {} appended, last seq {}, {} repeats dropped",
             emitter.emitter, emitter.kind, emitter.appended, emitter.last_seq, emitter.repeats
-        );
+        )?;
         let gaps =
             [("holes", &emitter.holes), ("never came", &emitter.never_came), ("quarantined", &emitter.quarantined)];
         for (what, ranges) in gaps.into_iter().filter(|(_, ranges)| !ranges.is_empty()) {
-            println!("    {what:11}  {}", ranges.iter().map(range).collect::<Vec<_>>().join(" "));
+            writeln!(text, "    {what:11}  {}", ranges.iter().map(range).collect::<Vec<_>>().join(" "))?;
         }
         for note in &emitter.notes {
-            println!("    noted        {} at position {}", note.note, note.position);
+            writeln!(text, "    noted        {} at position {}", note.note, note.position)?;
         }
     }
     let odd = all.iter().filter(|emitter| emitter.is_odd()).count();
-    println!("{} emitters, {odd} of them with something to look at", all.len());
+    writeln!(text, "{} emitters, {odd} of them with something to look at", all.len())?;
+    show(&text)?;
     Ok(0)
 }
 

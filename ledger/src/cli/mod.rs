@@ -8,6 +8,7 @@ mod emitters;
 mod key;
 mod prices;
 mod quarantine;
+mod show;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

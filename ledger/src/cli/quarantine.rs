@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use schemas::message::{DismissQuarantined, QuarantineReply, Refusal, ReplayQuarantined, command_name};
@@ -5,6 +7,7 @@ use serde_json::json;
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::ask::Asking;
+use super::show::show as out;
 use crate::config::{DatabaseConfig, NatsConfig};
 use crate::database;
 use crate::quarantine::{Filter, Shown, State, counts, list, show};
@@ -97,9 +100,10 @@ pub(super) async fn run(command: QuarantineCommand) -> Result<i32> {
             let (entries, counts) = (list(db, &filter, limit.into()).await?, counts(db, &filter).await?);
             let total: i64 = counts.iter().map(|count| count.count).sum();
             if json {
-                println!("{}", json!({ "total": total, "counts": counts, "entries": entries }));
+                out(&format!("{}\n", json!({ "total": total, "counts": counts, "entries": entries })))?;
                 return Ok(0);
             }
+            let mut text = String::new();
             for entry in &entries {
                 let said = match (entry.emitter, entry.seq) {
                     (Some(emitter), Some(seq)) => format!("{emitter} {seq}"),
@@ -108,22 +112,20 @@ pub(super) async fn run(command: QuarantineCommand) -> Result<i32> {
                 let event_type = entry.subject.rsplit('.').next().unwrap_or_default();
                 let reason = entry.retry_reason.as_ref().unwrap_or(&entry.reason);
                 let received = entry.received_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-                println!("{:>7}  {:9}  {received}  {said:43}  {event_type:22}  {reason}", entry.id, entry.state);
+                let (id, state) = (entry.id, &entry.state);
+                writeln!(text, "{id:>7}  {state:9}  {received}  {said:43}  {event_type:22}  {reason}")?;
             }
             for count in &counts {
-                println!("{:>7} × {:9}  {}", count.count, count.state, count.reason);
+                writeln!(text, "{:>7} × {:9}  {}", count.count, count.state, count.reason)?;
             }
-            println!("{total} entries");
+            writeln!(text, "{total} entries")?;
+            out(&text)?;
             Ok(0)
         }
         QuarantineCommand::Show { entry, database, json } => {
             let shown = show(&mut connect(&database.database_url).await?, entry).await?;
             let shown = shown.with_context(|| format!("the quarantine has no entry {entry}"))?;
-            if json {
-                println!("{}", json!(shown))
-            } else {
-                print(&shown)
-            }
+            out(&if json { format!("{}\n", json!(shown)) } else { in_words(&shown) })?;
             Ok(0)
         }
         QuarantineCommand::Replay { mut entries, all, filter, reason, acting, database_url } => {
@@ -192,23 +194,35 @@ async fn act(asking: &Asking, command: &str, entries: &[u64]) -> Result<i32> {
     }
 }
 
-fn print(shown: &Shown) {
+fn in_words(shown: &Shown) -> String {
     let entry = &shown.entry;
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let state = match entry.position {
-        Some(position) => format!("{} by the event at position {position}", entry.state),
-        None => entry.state.clone(),
-    };
-    println!("entry      {}\nstate      {state}\nreason     {}", entry.id, entry.reason);
+    let mut lines = vec![
+        ("entry", entry.id.to_string()),
+        (
+            "state",
+            match entry.position {
+                Some(position) => format!("{} by the event at position {position}", entry.state),
+                None => entry.state.clone(),
+            },
+        ),
+        ("reason", entry.reason.clone()),
+    ];
     if let (Some(reason), Some(at)) = (&entry.retry_reason, entry.retried_at) {
-        println!("replayed   {at}, and refused: {reason}");
+        lines.push(("replayed", format!("{at}, and refused: {reason}")));
     }
-    println!("received   {}\nsubject    {}", entry.received_at, entry.subject);
-    println!("stream     generation {}, sequence {}", entry.generation, entry.stream_seq);
-    println!("emitter    {}", or_none(entry.emitter.map(|emitter| emitter.to_string())));
-    println!("seq        {}", or_none(entry.seq.map(|seq| seq.to_string())));
-    println!("reads as   {}\nsha-256    {}\nbytes      {}\n", shown.reads_as, shown.sha256, entry.bytes);
-    println!("{}", shown.text.as_ref().unwrap_or(&shown.hex));
+    lines.extend([
+        ("received", entry.received_at.to_string()),
+        ("subject", entry.subject.clone()),
+        ("stream", format!("generation {}, sequence {}", entry.generation, entry.stream_seq)),
+        ("emitter", or_none(entry.emitter.map(|emitter| emitter.to_string()))),
+        ("seq", or_none(entry.seq.map(|seq| seq.to_string()))),
+        ("reads as", shown.reads_as.clone()),
+        ("sha-256", shown.sha256.to_string()),
+        ("bytes", entry.bytes.to_string()),
+    ]);
+    let head: String = lines.iter().map(|(name, value)| format!("{name:9}  {value}\n")).collect();
+    format!("{head}\n{}\n", shown.text.as_ref().unwrap_or(&shown.hex))
 }
 
 async fn connect(url: &str) -> Result<PgConnection> {
