@@ -21,10 +21,11 @@ run: ## run the whole system until Ctrl-C (GATEWAYS=1 LAYERS_PORT=8080)
 	@cargo build --release --workspace --bins
 	@exec $(target)/release/stack run
 
-setup: ## find or install the servers and SDKs that run and test need
+setup: ## find, install or build what tests need: servers, SDKs, the release before
 	@cargo build --workspace --bins
 	@$(target)/debug/stack setup
 	@dev/stack/sdk/setup
+	@$(target)/debug/stack previous-release
 
 test: setup ## run all tests
 	@command -v cargo-nextest > /dev/null || cargo install cargo-nextest --locked

@@ -14,6 +14,8 @@ pub mod command;
 pub mod config;
 /// PostgreSQL: connections, migrations, and which of several ledgers is active.
 pub mod database;
+/// What is seen of each emitter, and what is missing.
+pub mod emitters;
 /// Health and metrics over HTTP.
 pub mod health;
 /// Lives of gateways: gates, heartbeats, fences, expired holds.
@@ -26,6 +28,8 @@ pub mod log;
 pub mod losses;
 /// Every version of the prices.
 pub mod price_books;
+/// Messages that could not be applied.
+pub mod quarantine;
 /// A part of the log, named by positions or times.
 pub mod range;
 /// Leases, with recalls from other gateways.

@@ -97,6 +97,9 @@ fn what(payload: &Payload) -> String {
         Payload::TierChanged(data) => format!("tier {} by {}", data.tier, data.by),
         Payload::ApiKeyIssued(data) => format!("{}… '{}' by {}", data.key_prefix, data.name, data.by),
         Payload::ApiKeyRevoked(data) => format!("{} by {}", data.api_key_id, data.by),
-        Payload::GatewayFenced(_) | Payload::PriceBookPublished(_) => String::new(),
+        Payload::GatewayFenced(_)
+        | Payload::PriceBookPublished(_)
+        | Payload::QuarantineReplayed(_)
+        | Payload::QuarantineDismissed(_) => String::new(),
     }
 }

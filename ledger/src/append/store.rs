@@ -33,6 +33,7 @@ pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Writte
     keys(db, &state.books).await?;
     references(db, &state.books).await?;
     prices(db, &state.books).await?;
+    closed(db, &state.books).await?;
     lives(db, state, written).await?;
     events(db, written).await?;
     tree::store(db, &written.tiles).await?;
@@ -308,6 +309,23 @@ async fn prices(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> 
     Ok(())
 }
 
+async fn closed(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
+    for (id, closed) in books.changed.closed.iter().filter_map(|id| books.closed.get(id).map(|closed| (id, closed))) {
+        sqlx::query!(
+            "update ledger.quarantine set state = $2, position = $3, emitter = coalesce(emitter, $4), seq = coalesce(seq, $5)
+             where id = $1",
+            *id as i64,
+            closed.closed_as.name(),
+            closed.position as i64,
+            closed.said.map(|(emitter, _)| emitter.0),
+            closed.said.map(|(_, seq)| seq as i64)
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn lives(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     for (gateway, life) in written.lives.iter().filter_map(|id| state.lives.get(id).map(|life| (id, life))) {
         let gates: Vec<i64> = life.gates.iter().map(|seq| *seq as i64).collect();
@@ -349,6 +367,25 @@ async fn oddities(db: &mut PgConnection, state: &State, written: &Written) -> Re
             row.seq.map(|seq| seq as i64),
             row.reason,
             row.message.payload.as_ref()
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    for (id, reason) in &written.refused_again {
+        sqlx::query!(
+            "update ledger.quarantine set retry_reason = $2, retried_at = now() where id = $1 and state = 'open'",
+            *id as i64,
+            reason
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    for (emitter, count) in &written.repeated {
+        sqlx::query!(
+            "insert into ledger.repeats (emitter, count) values ($1, $2)
+             on conflict (emitter) do update set count = repeats.count + excluded.count, last_at = now()",
+            emitter.0,
+            count
         )
         .execute(&mut *db)
         .await?;

@@ -6,11 +6,14 @@ mod books;
 mod checkpoint;
 mod correct;
 mod credits;
+mod emitters;
 mod key;
 mod prices;
+mod quarantine;
 mod receipt;
 mod reconcile;
 mod rerate;
+mod show;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -51,6 +54,11 @@ enum Command {
     /// The signed form of the log: keys for it, and how it is now.
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
+    /// Messages that could not be applied: shows them, replays them, gives them up.
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
+    /// Each life of each process: what of it is appended, what is missing, what came twice, what was odd.
+    Emitters(emitters::EmittersArgs),
     /// Folds all events again and compares every derived table and read model. Exit code 1 if anything differs.
     Verify(books::VerifyArgs),
     /// Checks a receipt (`GET /v1/receipts/{request_id}`) without any server. Exit code 1 if anything is wrong with it.
@@ -74,6 +82,8 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Key(command) => key::run(command).await,
         Command::Prices(command) => prices::run(command).await,
         Command::Checkpoint(command) => checkpoint::run(command).await,
+        Command::Quarantine(command) => quarantine::run(command).await,
+        Command::Emitters(args) => emitters::run(args).await,
         Command::Verify(args) => books::verify(args).await,
         Command::VerifyReceipt(args) => receipt::verify(&args),
         Command::Replay(args) => books::replay(args).await,

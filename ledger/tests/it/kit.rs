@@ -465,7 +465,7 @@ pub(crate) fn used(output_tokens: u64) -> UsageRecorded {
         usage,
         source: UsageSource::Provider,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         latency_ms: 1,
         ttft_ms: None,
         streamed: false,

@@ -9,6 +9,7 @@ mod expiry;
 mod fence;
 mod generation;
 mod properties;
+mod quarantine;
 mod recall;
 mod reconcile;
 mod rerate;

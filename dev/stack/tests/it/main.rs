@@ -1,5 +1,6 @@
 //! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
+mod asyncapi;
 mod children;
 mod compose;
 mod run;
@@ -25,6 +26,7 @@ mod system_receipts;
 mod system_reconcile;
 mod system_request_id;
 mod system_rerate;
+mod system_rolling_upgrade;
 mod system_sdk;
 mod system_streams;
 mod system_test_mode;
