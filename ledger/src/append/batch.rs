@@ -139,7 +139,7 @@ impl<'a> Batch<'a> {
         let applied = self.state.books.apply(position, &event)?;
         self.state.own.seq += 1;
         self.append(&event, bytes.into(), position);
-        if let Applied::New { follow_up, note } = applied {
+        if let Applied::New { follow_up, note, .. } = applied {
             self.written.notes.extend(note.map(|note| (position, note)));
             if let Some(follow_up) = follow_up {
                 self.follow(&header, follow_up);
@@ -227,7 +227,7 @@ impl<'a> Batch<'a> {
     fn apply(&mut self, message: &StreamMessage, event: &Event) -> Took {
         let position = self.state.head.position + 1;
         match self.state.books.apply(position, event) {
-            Ok(Applied::New { follow_up, note }) => {
+            Ok(Applied::New { follow_up, note, .. }) => {
                 self.append(event, message.payload.clone(), position);
                 self.written.notes.extend(note.map(|note| (position, note)));
                 if let Some(follow_up) = follow_up {

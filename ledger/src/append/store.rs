@@ -71,10 +71,13 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
     let requests: Vec<_> = rows.iter().map(|row| row.request_id).collect();
     let emitters: Vec<_> = rows.iter().map(|row| row.emitter.0).collect();
     let seqs: Vec<i64> = rows.iter().map(|row| row.seq as i64).collect();
+    // A clock may be set back, the time in the log does not go back: a month is a range of positions.
     let bytes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_ref()).collect();
     sqlx::query!(
-        "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event)
-         select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[])",
+        "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
+         select new.*, recorded.at
+         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[]) as new
+         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $9) as recorded",
         &positions,
         &ids,
         &types,
@@ -82,7 +85,8 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
         &requests as &[Option<uuid::Uuid>],
         &emitters,
         &seqs,
-        &bytes as &[&[u8]]
+        &bytes as &[&[u8]],
+        positions.first().map_or(0, |first| first - 1)
     )
     .execute(&mut *db)
     .await?;

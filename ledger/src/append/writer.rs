@@ -28,6 +28,8 @@ use crate::tree;
 const BATCH: usize = 1_000;
 /// Beyond so many rows in memory the state is forgotten and loaded anew as needed.
 const REMEMBERED: usize = 400_000;
+/// By this name `public.position_at` knows an append that runs, and may still bring events that were recorded by now.
+const SESSION: &str = "ledger-append";
 /// A restart of PostgreSQL takes a second or two; asked this often, it is noticed at once.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -144,6 +146,7 @@ impl Writer {
         inbox: mpsc::Receiver<Item>,
         announcer: Announcer,
     ) -> Result<(Self, watch::Receiver<View>)> {
+        let options = options.application_name(SESSION);
         let mut db = options.connect().await.context("cannot connect to PostgreSQL")?;
         sqlx::query!("update ledger.head set epoch = epoch + 1").execute(&mut db).await?;
         let mut state = State::default();
@@ -249,6 +252,7 @@ impl Writer {
             && written.refused_again.is_empty()
             && self.state.head.generation == generation;
         if nothing {
+            transaction.rollback().await.map_err(|error| (Failure::Away(error.into()), None))?;
             return Ok((replies, written));
         }
         store(&mut transaction, &self.state, &written).await.map_err(|error| (error.into(), None))?;

@@ -12,6 +12,7 @@ mod properties;
 mod quarantine;
 mod recall;
 mod reconcile;
+mod replay;
 mod rerate;
 mod takeover;
 mod tree;

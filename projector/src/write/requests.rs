@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::column;
 use crate::fold::{Facts, Request, Tokens};
 
-/// What is known of these requests. Their ids come with the times inside, so that each is looked for in one partition.
+/// What is known of these requests. Their ids come with the times inside, so that each is looked for in one partition. Each by
+/// itself (`limit 1`): of a table that is new the planner knows nothing, and would read all of it for each.
 pub(crate) async fn load(
     connection: &mut PgConnection,
     version: i32,
@@ -24,8 +25,9 @@ pub(crate) async fn load(
             r.reasoning_tokens, r.images, r.searches, (r.cost_usd * 1000000000000)::int8 as "cost_usd!", r.usage_source,
             r.provider_request_id, r.latency_ms, r.ttft_ms, r.status, r.error_message, r.error_code, r.finished_at, r.position
            from unnest($2::uuid[], $3::timestamptz[]) as w(request_id, created_at)
-           join read_models.requests r
-             on r.version = $1 and r.request_id = w.request_id and r.created_at = w.created_at"#,
+           cross join lateral (
+             select * from read_models.requests k
+             where k.version = $1 and k.request_id = w.request_id and k.created_at = w.created_at limit 1) r"#,
         version,
         &column(wanted, |row| row.0),
         &column(wanted, |row| row.1),

@@ -4,12 +4,16 @@
 //! Either an event is applied as a whole or it is rejected and nothing changed.
 
 mod apply;
+mod moved;
+mod postings;
 mod slots;
 mod state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use apply::{Applied, Rejected};
+pub use moved::Moved;
+pub use postings::{Currency, LedgerAccount, Posting, postings};
 pub use slots::{Authorization, Change, Ending, FollowUp, Slots};
 pub use state::{Account, ApiKey, Closed, ClosedAs, Emitter, Hold, Lease, Published, Referenced};
 

@@ -28,5 +28,6 @@ mod system_request_id;
 mod system_rerate;
 mod system_rolling_upgrade;
 mod system_sdk;
+mod system_statement;
 mod system_streams;
 mod system_test_mode;
