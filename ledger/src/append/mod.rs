@@ -22,6 +22,6 @@ pub use batch::{Batch, Written};
 pub use head::{Anchor, Head};
 pub use message::StreamMessage;
 pub use state::{EventRow, State};
-pub use store::{claim, ending_name};
+pub use store::{StoreError, claim, ending_name, store};
 pub use touched::Touched;
 pub use writer::{Command, Item, Outcome, Submit, View, Writer, answer};

@@ -8,7 +8,7 @@ use super::state::State;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub enum StoreError {
     /// The database failed or refused.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -21,7 +21,7 @@ pub(super) enum StoreError {
 }
 
 /// Writes everything of a batch within the caller's transaction.
-pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
+pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     // First, so that of two writers the stale one stops here and locks nothing else.
     head(db, state).await?;
     accounts(db, &state.books).await?;

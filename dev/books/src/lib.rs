@@ -1,0 +1,17 @@
+//! Books of any length, made up but true: a log that the ledger's own core has decided, event by event, and stored as it
+//! stores; and what it costs to prove them.
+
+/// Numbers, ids and time that are the same for the same seed.
+mod chance;
+/// What a gateway says, and the stream that carries it.
+mod gateway;
+/// One request: what it asks, uses, and how it ends.
+mod request;
+/// What happens, step by step.
+mod story;
+/// Batches into the database.
+pub mod make;
+/// The least that a fold of the same bytes can cost.
+pub mod floor;
+
+pub use story::Story;
