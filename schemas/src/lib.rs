@@ -10,6 +10,8 @@ pub mod books;
 pub mod event;
 /// Who is meant: accounts, requests, keys, emitters, events.
 pub mod ids;
+/// The log as a Merkle tree: hashes, tiles, proofs, signed checkpoints.
+pub mod merkle;
 /// What gateways and the ledger say to each other outside the stream: commands, leases, lives.
 pub mod message;
 /// Exact amounts: nanocredits and picodollars.
