@@ -18,7 +18,7 @@ use schemas::money::Nanocredits;
 use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE};
 use schemas::subject::{Cell, GATES};
 use schemas::tier::Tier;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::chance::{Chance, Clock, new_id, set_ids};
 use crate::gateway::{Gateway, Stream};
@@ -110,7 +110,7 @@ impl Story {
     }
 
     fn found(&mut self, batch: &mut Batch<'_>) -> Result<()> {
-        decide::<serde::de::IgnoredAny>(batch, &FirstPriceBook)?;
+        decide::<IgnoredAny>(batch, &FirstPriceBook)?;
         for number in 0..(self.wanted / EVENTS_AN_ACCOUNT).max(20) {
             self.clock.tick(&mut self.chance);
             let tier = [Tier::Free, Tier::Starter, Tier::Pro, Tier::Team][self.chance.below(4) as usize];
@@ -149,7 +149,7 @@ impl Story {
         self.stream.seq += u64::from(GATES);
         let life =
             RegisterLife { gateway: gateway.emitter, process: new_id(), generation: self.stream.generation, gates };
-        decide::<serde::de::IgnoredAny>(batch, &life)?;
+        decide::<IgnoredAny>(batch, &life)?;
         Ok(gateway)
     }
 
@@ -161,7 +161,7 @@ impl Story {
             let catalogue = FIRST_CATALOGUE.to_owned();
             let publish =
                 PublishPriceBook { catalogue, default_margin_bps: margin, by: by(), why: "new margin".to_owned() };
-            decide::<serde::de::IgnoredAny>(batch, &publish)?;
+            decide::<IgnoredAny>(batch, &publish)?;
         } else if self.chance.permille(1) {
             self.adjust(batch)?;
         } else if self.chance.permille(2) {
@@ -170,7 +170,7 @@ impl Story {
             self.late(batch)?;
         } else if self.abandoned.len() > 200 {
             let requests = self.abandoned.drain(..150).collect();
-            decide::<serde::de::IgnoredAny>(batch, &Expire { requests })?;
+            decide::<IgnoredAny>(batch, &Expire { requests })?;
         } else if self.in_flight.len() < IN_FLIGHT && self.chance.permille(400) {
             self.begin(batch)?;
         } else if !self.in_flight.is_empty() {
@@ -221,7 +221,8 @@ impl Story {
         self.references += 1;
         let reference = format!("payment-{}", self.references);
         let add = AddCredits { account_id, amount, reference, by: by(), why: "paid".to_owned() };
-        decide::<serde::de::IgnoredAny>(batch, &add)
+        decide::<IgnoredAny>(batch, &add)?;
+        Ok(())
     }
 
     fn adjust(&mut self, batch: &mut Batch<'_>) -> Result<()> {
@@ -230,7 +231,8 @@ impl Story {
         let reference = format!("ticket-{}", self.references);
         let amount = Nanocredits::from_credits(1 + i64::try_from(self.chance.below(5))?)?;
         let adjust = AdjustCredits { account_id, amount, reference, by: by(), why: "goodwill".to_owned() };
-        decide::<serde::de::IgnoredAny>(batch, &adjust)
+        decide::<IgnoredAny>(batch, &adjust)?;
+        Ok(())
     }
 
     /// A gateway returns a third of what it has free for an account that asks for nothing at the moment.
@@ -273,7 +275,7 @@ impl Story {
         let index = self.chance.below(self.gateways.len() as u64) as usize;
         let fresh = self.register(batch)?;
         let dead = std::mem::replace(&mut self.gateways[index], fresh);
-        decide::<serde::de::IgnoredAny>(batch, &BeginFence { gateway: dead.emitter })?;
+        decide::<IgnoredAny>(batch, &BeginFence { gateway: dead.emitter })?;
         for k in 0..GATES {
             let closed = self.stream.closed(dead.emitter, k);
             batch.read(closed, None);

@@ -10,6 +10,7 @@
 //! | answer | replies, and word to each emitter how far it is appended | nothing |
 
 mod batch;
+mod follow;
 mod head;
 pub(crate) mod load;
 mod message;
@@ -19,6 +20,7 @@ mod touched;
 mod writer;
 
 pub use batch::{Batch, Written};
+pub(crate) use follow::follow_up_payload;
 pub use head::{Anchor, Head};
 pub use message::StreamMessage;
 pub use state::{EventRow, State};
