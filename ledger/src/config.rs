@@ -3,6 +3,8 @@ use std::time::Duration;
 use clap::Args;
 use schemas::subject::Cell;
 
+use crate::checkpoint::CheckpointConfig;
+
 /// Where PostgreSQL is.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseConfig {
@@ -46,9 +48,12 @@ pub struct ServeConfig {
     /// A full stream refuses; at four fifths gateways stop to authorize. Bytes.
     #[arg(long, env = "LAYERS_STREAM_MAX_BYTES", default_value = "4294967296")]
     pub stream_max_bytes: i64,
+    /// Signatures.
+    #[command(flatten)]
+    pub checkpoint: CheckpointConfig,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let millis = match text.split_once('.') {
         None => text.parse::<u64>().ok().and_then(|whole| whole.checked_mul(1_000)),
         Some((whole, fraction)) if (1..=3).contains(&fraction.len()) => {

@@ -2,6 +2,8 @@
 
 /// The one write to the log.
 pub mod append;
+/// Signed checkpoints of the log.
+pub mod checkpoint;
 /// The command line.
 pub mod cli;
 /// What may be asked of the ledger, and refused.
@@ -28,5 +30,7 @@ pub mod replay;
 pub mod serve;
 /// JetStream: generations of the stream, and reading it.
 pub mod stream;
+/// The log's Merkle tree in the database.
+mod tree;
 /// Proof that everything derived is what the events add up to.
 pub mod verify;

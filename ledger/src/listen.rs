@@ -11,9 +11,9 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::api_key::KeyHash;
 use schemas::message::{
-    AccountRef, AddCredits, AdjustCredits, Confirm, Confirmed, Heartbeat, IssueKey, KeyRevokedReply, LookUpKey,
-    OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, RevokeKey, SetTier, TierChangedNotice,
-    TierReply, command_name,
+    AccountRef, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply, Confirm, Confirmed, Heartbeat, IssueKey,
+    KeyRevokedReply, LookUpKey, OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, RevokeKey,
+    SetTier, TierChangedNotice, TierReply, command_name,
 };
 use schemas::subject::Cell;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
+use crate::checkpoint::{Checkpoints, Signed};
 use crate::command::{RegisterLife, current_prices, look_up_key, revoked};
 use crate::life::{Heard, LifeState, open_gates, tick};
 use crate::recall::Leases;
@@ -42,6 +43,7 @@ pub struct Listener {
     pub cell: Cell,
     pub submit: Submit,
     pub leases: Leases,
+    pub checkpoints: Checkpoints,
     pub view: watch::Receiver<View>,
     pub reading: Reading,
     pub generations: Generations,
@@ -161,6 +163,11 @@ impl Listener {
                 answer(&look_up_key(&self.pool, &ask).await?)
             }
             command_name::PRICE_BOOK => answer(&current_prices(&self.pool).await?),
+            command_name::CHECKPOINT => {
+                let ask: AskCheckpoint = read(payload)?;
+                let Signed { size, root, note } = self.checkpoints.covering(ask.position).await?;
+                answer(&CheckpointReply { size, root, note: note.to_string() })
+            }
             command_name::SET_TIER => {
                 let outcome = self.carry_out::<SetTier>(payload).await?;
                 if let Ok(TierReply { account_id, tier, .. }) = serde_json::from_slice(&outcome) {

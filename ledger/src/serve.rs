@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use async_nats::jetstream;
 use parking_lot::Mutex;
+use schemas::merkle::note::SignerKey;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::append::{Submit, Writer};
+use crate::checkpoint::Signing;
 use crate::command::FirstPriceBook;
 use crate::config::ServeConfig;
 use crate::database::{self, Active};
@@ -25,6 +27,7 @@ use crate::life::{Heard, Keeper};
 use crate::listen::Listener;
 use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Nats, Reader, Reading};
+use crate::tree;
 
 /// Items that wait for the writer at most; beyond it the reader and commands wait.
 const INBOX: usize = 4_096;
@@ -34,15 +37,16 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs the ledger until it is told to stop, or cannot go on.
 pub async fn serve(config: ServeConfig) -> Result<()> {
+    let signer = config.checkpoint.signer()?;
     let shown = Shown::default();
     tokio::select! {
         ended = health::serve(&config.listen, shown.clone()) => ended,
-        ended = run(&config, shown) => ended,
+        ended = run(&config, signer, shown) => ended,
         signal = stop_signal() => signal,
     }
 }
 
-async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
+async fn run(config: &ServeConfig, signer: (SignerKey, String), shown: Shown) -> Result<()> {
     let options = database::options(&config.database.database_url)?;
     database::migrate(&options).await?;
     let active = Active::wait(&options).await?;
@@ -58,6 +62,8 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
     let head = view.borrow().head;
     tracing::info!(epoch = head.epoch, position = head.position, "this ledger is active");
     let pool = database::reading_pool(&options);
+    let newest = tree::last_checkpoint(&mut *pool.acquire().await?, head.position).await?;
+    let (signing, checkpoints) = Signing::new(signer, config.checkpoint.every, pool.clone(), view.clone(), newest);
     let reading = Reading::default();
     let heard = Arc::new(Mutex::new(Heard::new(Instant::now())));
     let generations = Generations::new(jetstream.clone(), cell.clone(), config.replicas, config.stream_max_bytes);
@@ -81,6 +87,7 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
     });
     let listener = Listener {
         leases,
+        checkpoints,
         client: nats.client.clone(),
         jetstream,
         cell,
@@ -106,6 +113,7 @@ async fn run(config: &ServeConfig, shown: Shown) -> Result<()> {
         ended = reader.run() => ended,
         ended = listener.run() => ended,
         ended = keeper.run() => ended,
+        ended = signing.run() => ended.context("checkpoints ended"),
         ended = first_prices => ended,
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use schemas::books::{Applied, FollowUp, Note, Rejected};
 use schemas::event::{Event, GatewayFenced, Header, Payload, Source, encode_payload};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
+use schemas::merkle::Grown;
 use schemas::subject::StreamSubject;
 
 use super::follow::follow_up_payload;
@@ -19,6 +20,8 @@ use crate::life::{Closing, LifeState};
 pub struct Written {
     /// New events, in order of position.
     pub events: Vec<EventRow>,
+    /// Tiles that these events complete or make longer.
+    pub tiles: Grown,
     /// Messages that cannot be true.
     pub quarantined: Vec<Quarantined>,
     /// What was odd.

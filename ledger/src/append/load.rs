@@ -36,7 +36,7 @@ pub(crate) enum LoadError {
     Corrupt(#[from] Corrupt),
 }
 
-fn corrupt(table: &'static str, what: impl ToString) -> Corrupt {
+pub(crate) fn corrupt(table: &'static str, what: impl ToString) -> Corrupt {
     Corrupt { table, what: what.to_string() }
 }
 

@@ -5,6 +5,7 @@
 //! | collect | waits for the first item, then takes what is there, a thousand at most | nothing |
 //! | load | one select a table, only of what is not in memory | nothing |
 //! | apply | the pure rules of `schemas::books` | nothing |
+//! | hash | a SHA-256 an event, and one for each node of the tree that they complete | nothing |
 //! | store | one statement a table | the head row: of two writers the stale one fails here |
 //! | commit | one flush of the database's log | – |
 //! | answer | replies, and word to each emitter how far it is appended | nothing |

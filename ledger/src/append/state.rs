@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use schemas::books::Books;
 use schemas::ids::{EmitterId, EventId};
+use schemas::merkle::Frontier;
 use schemas::seq_set::SeqSet;
 
 use super::head::Head;
@@ -21,6 +22,8 @@ pub struct State {
     pub lives: HashMap<EmitterId, Life>,
     /// The log's end.
     pub head: Head,
+    /// The log as a tree: as far as the position, once a batch is applied and hashed.
+    pub tree: Frontier,
     /// This process as an emitter.
     pub own: Own,
 }

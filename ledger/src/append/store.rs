@@ -1,10 +1,12 @@
 //! Writes a batch: one statement a table, the log's end last and on condition of the epoch.
 
 use schemas::books::{Books, Ending};
+use schemas::merkle::Hash;
 use sqlx::PgConnection;
 
 use super::batch::Written;
 use super::state::State;
+use crate::tree;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +35,22 @@ pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> R
     prices(db, &state.books).await?;
     lives(db, state, written).await?;
     events(db, written).await?;
+    tree::store(db, &written.tiles).await?;
     oddities(db, state, written).await
 }
 
 async fn head(db: &mut PgConnection, state: &State) -> Result<(), StoreError> {
-    let head = &state.head;
+    let (head, edge) = (&state.head, state.tree.edge());
     let done = sqlx::query!(
-        "update ledger.head set position = $1, generation = $2, stream_seq = $3, stream_anchor = $4 where epoch = $5",
+        "update ledger.head set position = $1, generation = $2, stream_seq = $3, stream_anchor = $4, tree_size = $5,
+                tree_peaks = $6
+         where epoch = $7",
         head.position as i64,
         head.generation as i64,
         head.stream_seq as i64,
         head.anchor.as_ref().map(|anchor| &anchor.0[..]),
+        edge.size() as i64,
+        Hash::concat(edge.peaks()),
         head.epoch as i64
     )
     .execute(db)

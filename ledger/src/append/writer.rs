@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use schemas::event::Event;
 use schemas::ids::EmitterId;
+use schemas::merkle::{Edge, leaf_hash};
 use schemas::message::{Refusal, RefusalCode};
 use serde::Serialize;
 use sqlx::postgres::PgConnectOptions;
@@ -21,6 +22,7 @@ use super::store::{StoreError, store};
 use super::touched::Touched;
 use crate::life::Life;
 use crate::stream::Announcer;
+use crate::tree;
 
 /// As many items as one commit takes.
 const BATCH: usize = 1_000;
@@ -75,6 +77,8 @@ impl Submit {
 pub struct View {
     /// The log's end.
     pub head: Head,
+    /// The right edge of the log's tree: its size is the position.
+    pub edge: Edge,
     /// Lives that are not over.
     pub lives: Arc<HashMap<EmitterId, Life>>,
     /// Version of the prices in force.
@@ -143,6 +147,8 @@ impl Writer {
         let mut state = State::default();
         state.own.emitter = EmitterId(uuid::Uuid::now_v7());
         state.head = load::head(&mut db).await?;
+        tree::fill(&mut db, state.head.epoch).await?;
+        state.tree = tree::load(&mut db, state.head.position).await?;
         load::standing(&mut db, &mut state).await?;
         let (view, watched) = watch::channel(View::default());
         let writer = Self { options, db, state, inbox, view, announcer };
@@ -219,7 +225,8 @@ impl Writer {
                 Item::Command(command, _) => replies.push(command.decide(&mut batch)),
             }
         }
-        let written = batch.written;
+        let mut written = batch.written;
+        written.tiles = self.state.tree.extend(written.events.iter().map(|row| leaf_hash(&row.bytes)));
         let nothing = self.state.head.position == position
             && self.state.head.stream_seq == place
             && written.lives.is_empty()
@@ -274,6 +281,7 @@ impl Writer {
     fn show(&self) {
         self.view.send_modify(|view| {
             view.head = self.state.head;
+            view.edge = self.state.tree.edge().clone();
             if *view.lives != self.state.lives {
                 view.lives = Arc::new(self.state.lives.clone());
             }
@@ -292,34 +300,40 @@ impl Writer {
             }
         }
         loop {
-            match self.reload().await {
-                Ok(()) => break,
-                Err(error) => {
-                    tracing::warn!(error = %format!("{error:#}"), "PostgreSQL is still away");
+            match self.reload(before.epoch).await {
+                Ok(None) => break,
+                Ok(Some(epoch)) => bail!(
+                    "the ledger stops: another one has taken over (epoch {epoch}, this one's was {})",
+                    before.epoch
+                ),
+                Err(LoadError::Corrupt(corrupt)) => bail!("the ledger stops: {corrupt}"),
+                Err(LoadError::Database(error)) => {
+                    tracing::warn!(%error, "PostgreSQL is still away");
                     tokio::time::sleep(RETRY).await;
                 }
             }
         }
         let now = self.state.head;
-        if now.epoch != before.epoch {
-            bail!(
-                "the ledger stops: another one has taken over (epoch {}, this one's was {})",
-                now.epoch,
-                before.epoch
-            );
-        }
         let moved = (after.position, after.generation, after.stream_seq)
             != (before.position, before.generation, before.stream_seq);
         Ok(matches!(failure, Failure::Unknown(_)) && moved && now == after)
     }
 
-    async fn reload(&mut self) -> Result<()> {
+    /// Loads the state anew, unless another ledger has taken over: then its epoch.
+    async fn reload(&mut self, own_epoch: u64) -> Result<Option<u64>, LoadError> {
         self.db = self.options.connect().await?;
         let mut state = State { own: self.state.own, ..State::default() };
-        state.head = load::head(&mut self.db).await?;
-        load::standing(&mut self.db, &mut state).await?;
+        // One snapshot, so that what is read belongs together whoever writes meanwhile.
+        let mut snapshot = self.db.begin_with("begin isolation level repeatable read read only").await?;
+        state.head = load::head(&mut snapshot).await?;
+        if state.head.epoch != own_epoch {
+            return Ok(Some(state.head.epoch));
+        }
+        state.tree = tree::load(&mut snapshot, state.head.position).await?;
+        load::standing(&mut snapshot, &mut state).await?;
+        snapshot.commit().await?;
         self.state = state;
-        Ok(())
+        Ok(None)
     }
 
     /// One item that the database refused: its bytes are kept, or its sender is told.

@@ -3,6 +3,7 @@
 mod account;
 mod ask;
 mod books;
+mod checkpoint;
 mod credits;
 mod key;
 mod prices;
@@ -43,6 +44,9 @@ enum Command {
     /// Shows and publishes prices.
     #[command(subcommand)]
     Prices(prices::PricesCommand),
+    /// The signed form of the log: keys for it, and how it is now.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// Folds all events again and compares every derived table and read model. Exit code 1 if anything differs.
     Verify(books::VerifyArgs),
     /// An account's history, one line an event, with the running balance.
@@ -59,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Credits(command) => credits::run(command).await,
         Command::Key(command) => key::run(command).await,
         Command::Prices(command) => prices::run(command).await,
+        Command::Checkpoint(command) => checkpoint::run(command).await,
         Command::Verify(args) => books::verify(args).await,
         Command::Replay(args) => books::replay(args).await,
         Command::Losses(args) => books::losses(args).await,

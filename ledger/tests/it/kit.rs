@@ -8,12 +8,14 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use chrono::Utc;
+use ledger::checkpoint::{CheckpointConfig, KeyText};
 use ledger::config::{DatabaseConfig, NatsConfig, ServeConfig};
 use schemas::event::{
     AuthorizationReleased, CreditsDeducted, EventData, Header, LeaseReturned, ReleaseReason, RequestAuthorized,
     RequestKind, Source, UsageRecorded, UsageSource, UsageStatus, encode,
 };
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
+use schemas::merkle::note::SignerKey;
 use schemas::message::{
     AccountOpenedReply, AddCredits, CreditsReply, Heartbeat, LeaseReply, LeaseRequest, OpenAccount, Register,
     Registered, Reply, command_name,
@@ -102,6 +104,12 @@ impl Kit {
             request: self.settings.request,
             replicas: 1,
             stream_max_bytes: 64 << 20,
+            checkpoint: CheckpointConfig {
+                key: Some(KeyText::from(signer().reveal())),
+                key_file: None,
+                origin: None,
+                every: Duration::from_secs(60),
+            },
         };
         let (kill, killed) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
@@ -216,6 +224,11 @@ impl Kit {
         let report = self.verify().await;
         assert!(report.ok, "{:#?}", report.differences);
     }
+}
+
+/// By which all ledgers of the tests sign.
+pub(crate) fn signer() -> SignerKey {
+    SignerKey::from_seed("layers/test", [1; 32]).unwrap()
 }
 
 /// A gateway that does what it is told.

@@ -1,5 +1,5 @@
 use super::edge::Edge;
-use super::hash::{Hash, node_hash};
+use super::hash::{Hash, fold};
 use super::subtree::Subtree;
 use super::tile::{HEIGHT, Tile, WIDTH};
 
@@ -121,16 +121,5 @@ impl Frontier {
     /// At each level, the hashes of the tile that is not full.
     pub fn open(&self) -> &[Vec<Hash>] {
         &self.open
-    }
-}
-
-/// The root of a power of two of hashes.
-fn fold(hashes: &[Hash]) -> Hash {
-    match hashes {
-        [hash] => *hash,
-        _ => {
-            let (left, right) = hashes.split_at(hashes.len() / 2);
-            node_hash(&fold(left), &fold(right))
-        }
     }
 }

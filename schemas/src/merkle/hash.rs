@@ -59,6 +59,17 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Hash(Sha256::new().chain_update(NODE).chain_update(left.0).chain_update(right.0).finalize().into())
 }
 
+/// The root over a power of two of hashes.
+pub(super) fn fold(hashes: &[Hash]) -> Hash {
+    match hashes {
+        [hash] => *hash,
+        _ => {
+            let (left, right) = hashes.split_at(hashes.len() / 2);
+            node_hash(&fold(left), &fold(right))
+        }
+    }
+}
+
 /// Not a SHA-256, or not whole hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a hash is 32 bytes, in text their base64")]

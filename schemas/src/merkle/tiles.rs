@@ -1,7 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::hash::{Hash, node_hash};
+use super::hash::{Hash, fold};
 use super::prove::Source;
 use super::subtree::{Subtree, subtrees};
 use super::tile::{Tile, WIDTH};
@@ -35,6 +35,16 @@ impl Tiles {
         Ok(())
     }
 
+    /// The hashes of a tile, as far as it was taken in.
+    pub fn get(&self, level: u8, index: u64) -> Option<&[Hash]> {
+        self.0.get(&(level, index)).map(Vec::as_slice)
+    }
+
+    /// The root of a full tile, from its own hashes. The level above says the same, if nobody has changed either.
+    pub fn root_of_full(&self, level: u8, index: u64) -> Option<Hash> {
+        self.0.get(&(level, index)).filter(|hashes| hashes.len() == WIDTH).map(|hashes| fold(hashes))
+    }
+
     /// (level, index) of the tiles in which the hashes of these ranges of leaves are found.
     pub fn wanted(ranges: &[Range<u64>]) -> BTreeSet<(u8, u64)> {
         let all = ranges.iter().flat_map(|range| subtrees(range.clone()));
@@ -45,10 +55,6 @@ impl Tiles {
 impl Source for Tiles {
     fn hash(&self, subtree: Subtree) -> Option<Hash> {
         let (level, index, hashes) = Tile::of(subtree);
-        let mut row = self.0.get(&(level, index))?.get(hashes)?.to_vec();
-        while row.len() > 1 {
-            row = row.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
-        }
-        row.first().copied()
+        self.0.get(&(level, index))?.get(hashes).map(fold)
     }
 }

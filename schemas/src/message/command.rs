@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
 use crate::ids::{AccountId, ApiKeyId};
+use crate::merkle::Hash;
 use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
 use crate::tier::Tier;
@@ -33,6 +34,8 @@ pub mod command_name {
     pub const PRICE_BOOK: &str = "price-book";
     /// [`super::PublishPriceBook`] → [`super::PriceBookReply`].
     pub const PUBLISH_PRICE_BOOK: &str = "publish-price-book";
+    /// [`super::AskCheckpoint`] → [`super::CheckpointReply`].
+    pub const CHECKPOINT: &str = "checkpoint";
 }
 
 /// What comes back: the answer, or why not.
@@ -299,4 +302,22 @@ pub struct PriceBookReply {
     pub book: Arc<PriceBook>,
     /// The ledger's position of their event.
     pub position: u64,
+}
+
+/// Has the log signed, if no checkpoint covers the position yet. It is no event: nothing of the books moves.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AskCheckpoint {
+    /// Must be covered; the last position where it is absent.
+    pub position: Option<u64>,
+}
+
+/// The newest checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointReply {
+    /// Positions that it covers.
+    pub size: u64,
+    /// Root of the log's tree of that size.
+    pub root: Hash,
+    /// The signed note (C2SP tlog-checkpoint).
+    pub note: String,
 }

@@ -5,9 +5,9 @@ mod lease;
 mod life;
 
 pub use command::{
-    AccountOpenedReply, AccountRef, AccountReply, AddCredits, AdjustCredits, CreditsReply, IssueKey, KeyIssuedReply,
-    KeyRecord, KeyRef, KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode,
-    Reply, RevokeKey, SetTier, TierReply, command_name,
+    AccountOpenedReply, AccountRef, AccountReply, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply,
+    CreditsReply, IssueKey, KeyIssuedReply, KeyRecord, KeyRef, KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply,
+    PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey, SetTier, TierReply, command_name,
 };
 pub use lease::{LeaseReply, LeaseRequest, Recall, Recalled};
 pub use life::{
