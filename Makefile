@@ -8,6 +8,7 @@ export GATEWAYS ?= 1
 export LAYERS_PORT ?= 8080
 STATES ?= 10000000
 SEEDS ?= 10000
+EVENTS ?= 1000000
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
 
@@ -47,10 +48,14 @@ model: ## every state of small worlds, each rule broken once; ends in minutes (S
 simulate: ## larger worlds by chance (SEEDS=… how many, SEED=… only this one)
 	@cargo run --quiet --release -p model -- simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+books: ## a made-up log of EVENTS=1000000 events, and what it costs to prove it
+	@cargo build --quiet --release -p ledger -p projector -p books
+	@$(target)/release/books --events $(EVENTS)
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate books prepare-sqlx clean-data

@@ -12,6 +12,8 @@ pub mod command;
 pub mod config;
 /// PostgreSQL: connections, migrations, and which of several ledgers is active.
 pub mod database;
+/// The books as files, and back.
+pub mod export;
 /// Health and metrics over HTTP.
 pub mod health;
 /// Lives of gateways: gates, heartbeats, fences, expired holds.

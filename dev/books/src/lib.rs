@@ -11,6 +11,8 @@ mod request;
 mod story;
 /// Batches into the database.
 pub mod make;
+/// What it costs to prove them.
+pub mod measure;
 /// The least that a fold of the same bytes can cost.
 pub mod floor;
 

@@ -30,7 +30,7 @@ const BEGIN: i64 = 1_767_225_600;
 const GATEWAYS: usize = 3;
 /// Requests in flight.
 const IN_FLIGHT: usize = 96;
-/// Events between two deaths of gateways, about.
+/// Events between two deaths of gateways, about; fewer where the log is short.
 const LIFETIME: u64 = 15_000;
 /// An account for so many events, and at least twenty.
 const EVENTS_AN_ACCOUNT: u64 = 2_000;
@@ -154,7 +154,7 @@ impl Story {
     }
 
     fn step(&mut self, batch: &mut Batch<'_>) -> Result<()> {
-        if self.chance.below(LIFETIME) == 0 {
+        if self.chance.below(LIFETIME.min(self.wanted / 8).max(100)) == 0 {
             self.fence(batch)?;
         } else if self.chance.below(self.wanted.max(4_000) / 4) == 0 {
             let margin = DEFAULT_MARGIN_BPS + 100 * u32::try_from(self.chance.below(10))?;
@@ -168,8 +168,8 @@ impl Story {
             self.give_back(batch)?;
         } else if !self.orphans.is_empty() && self.chance.permille(10) {
             self.late(batch)?;
-        } else if self.abandoned.len() > 200 {
-            let requests = self.abandoned.drain(..150).collect();
+        } else if self.abandoned.len() > 24 {
+            let requests = self.abandoned.drain(..16).collect();
             decide::<IgnoredAny>(batch, &Expire { requests })?;
         } else if self.in_flight.len() < IN_FLIGHT && self.chance.permille(400) {
             self.begin(batch)?;

@@ -200,6 +200,7 @@ impl<'a> Batch<'a> {
             emitter: event.header.emitter,
             seq: event.header.seq,
             bytes,
+            recorded_at: None,
         });
     }
 

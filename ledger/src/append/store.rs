@@ -71,9 +71,13 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
     let emitters: Vec<_> = rows.iter().map(|row| row.emitter.0).collect();
     let seqs: Vec<i64> = rows.iter().map(|row| row.seq as i64).collect();
     let bytes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_ref()).collect();
+    let times: Vec<Option<chrono::DateTime<chrono::Utc>>> = rows.iter().map(|row| row.recorded_at).collect();
     sqlx::query!(
-        "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event)
-         select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[])",
+        "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
+         select position, event_id, event_type, account_id, request_id, emitter, seq, event, coalesce(recorded_at, now())
+         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[],
+                     $9::timestamptz[])
+              as new(position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)",
         &positions,
         &ids,
         &types,
@@ -81,7 +85,8 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
         &requests as &[Option<uuid::Uuid>],
         &emitters,
         &seqs,
-        &bytes as &[&[u8]]
+        &bytes as &[&[u8]],
+        &times as &[Option<chrono::DateTime<chrono::Utc>>]
     )
     .execute(&mut *db)
     .await?;

@@ -5,8 +5,11 @@ mod ask;
 mod books;
 mod checkpoint;
 mod credits;
+mod export;
 mod key;
 mod prices;
+mod progress;
+mod verify;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -47,8 +50,15 @@ enum Command {
     /// The signed form of the log: keys for it, and how it is now.
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
-    /// Folds all events again and compares every derived table and read model. Exit code 1 if anything differs.
-    Verify(books::VerifyArgs),
+    /// Hashes and folds all events again and compares tree, checkpoints, every derived table and read model. Exit code 1 if
+    /// anything differs.
+    Verify(verify::VerifyArgs),
+    /// Writes the log into a folder of files that prove themselves; goes on with one that is there.
+    Export(export::ExportArgs),
+    /// Proves such a folder, without a database.
+    VerifyExport(export::VerifyExportArgs),
+    /// Brings such a folder into an empty database.
+    Import(export::ImportArgs),
     /// An account's history, one line an event, with the running balance.
     Replay(books::ReplayArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
@@ -64,7 +74,10 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Key(command) => key::run(command).await,
         Command::Prices(command) => prices::run(command).await,
         Command::Checkpoint(command) => checkpoint::run(command).await,
-        Command::Verify(args) => books::verify(args).await,
+        Command::Verify(args) => verify::verify(args).await,
+        Command::Export(args) => export::export(args).await,
+        Command::VerifyExport(args) => export::verify_export(args),
+        Command::Import(args) => export::import(args).await,
         Command::Replay(args) => books::replay(args).await,
         Command::Losses(args) => books::losses(args).await,
     }

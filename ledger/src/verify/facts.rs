@@ -77,23 +77,27 @@ pub(super) struct UsageRow {
 
 impl Facts {
     /// One more event of the request, which moved its slots from `before` to `after`. Where it moved nothing it tells nothing.
+    /// Without books only what the ledger's own row needs.
     pub(super) fn learn(
         &mut self,
         position: u64,
         recorded_at: DateTime<Utc>,
         event: &Event,
         (before, after): (&Slots, &Slots),
-        books: &Books,
+        books: Option<&Books>,
     ) {
         if before == after {
             return;
         }
         self.position = position;
         self.livemode = event.header.livemode;
+        if matches!(event.payload, Payload::RequestAuthorized(_)) {
+            self.authorized_time = Some(recorded_at);
+        }
+        let Some(books) = books else { return };
         let is_used = before.usage.is_some();
         match &event.payload {
             Payload::RequestAuthorized(data) => {
-                self.authorized_time = Some(recorded_at);
                 if !is_used {
                     self.api_key_id = data.api_key_id.map(|id| id.0);
                     self.model_id = Some(text(&data.model));

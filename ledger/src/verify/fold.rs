@@ -30,6 +30,8 @@ pub struct Fold {
     /// The last authorization of each key.
     pub(super) last_used: HashMap<ApiKeyId, DateTime<Utc>>,
     pub(super) counts: Counts,
+    /// Whether what the read models show of a request is no longer gathered: they were compared.
+    pub without_rows: bool,
     /// What the ledger has to have said next.
     expected: Option<Expected>,
 }
@@ -102,6 +104,17 @@ impl Fold {
         }
         self.check_expected(event, report);
         self.apply(read, event, page, report);
+    }
+
+    /// Forgets requests of a page whose ending took effect, without a look at their rows: for who only folds.
+    pub fn forget_ended(&mut self, page: &Page) {
+        for id in &page.requests {
+            if self.books.holds.get(id).is_some_and(|hold| hold.slots.has_ended()) {
+                self.books.holds.remove(id);
+                self.facts.remove(id);
+            }
+        }
+        self.books.references.clear();
     }
 
     /// After the last event: nothing may be left to say.
@@ -184,7 +197,8 @@ impl Fold {
             _ => {}
         }
         let facts = self.facts.entry(request_id).or_default();
-        facts.learn(read.position, read.recorded_at, event, (&before, &hold.slots), &self.books);
+        let books = (!self.without_rows).then_some(&self.books);
+        facts.learn(read.position, read.recorded_at, event, (&before, &hold.slots), books);
         page.requests.insert(request_id);
     }
 

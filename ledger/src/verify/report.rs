@@ -6,6 +6,9 @@ use serde::Serialize;
 /// Beyond so many, differences are counted and no longer listed.
 const LISTED: usize = 10_000;
 
+/// What is not derived: where it differs, what is derived may differ in consequence.
+const OF_THE_LOG: [&str; 6] = ["positions", "recorded_at", "events", "tree", "checkpoints", "head"];
+
 /// What does not add up, and what was looked at.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
@@ -41,7 +44,7 @@ pub struct Report {
     pub peak_memory_kib: Option<u64>,
     /// How many differences there are.
     pub difference_count: u64,
-    /// The differences by position, those of no position last; ten thousand at most.
+    /// The differences, those of the log itself first, each by position, those of no position last; ten thousand at most.
     pub differences: Vec<Difference>,
 }
 
@@ -65,7 +68,9 @@ impl Report {
     }
 
     pub(super) fn finish(&mut self, seconds: f64) {
-        self.differences.sort_by_key(|difference| difference.position.unwrap_or(u64::MAX));
+        self.differences.sort_by_key(|difference| {
+            (!OF_THE_LOG.contains(&difference.of.as_str()), difference.position.unwrap_or(u64::MAX))
+        });
         self.ok = self.difference_count == 0;
         self.seconds = seconds;
         self.peak_memory_kib = peak_memory_kib();

@@ -83,7 +83,7 @@ async fn bring_back(db: &mut PgConnection, fold: &mut Fold, ids: &[Uuid]) -> Res
         let before = hold.slots;
         fill(fold, &mut hold, row.position as u64, &event);
         let facts = fold.facts.entry(request_id).or_default();
-        facts.learn(row.position as u64, row.recorded_at, &event, (&before, &hold.slots), &fold.books);
+        facts.learn(row.position as u64, row.recorded_at, &event, (&before, &hold.slots), Some(&fold.books));
         fold.books.holds.insert(request_id, hold);
     }
     Ok(())

@@ -7,6 +7,7 @@ mod commands;
 mod expiry;
 mod fence;
 mod generation;
+mod import;
 mod properties;
 mod recall;
 mod takeover;
