@@ -5,16 +5,16 @@ use uuid::Uuid;
 
 /// A generator of numbers that are the same for the same seed: SplitMix64, which needs no state but its counter.
 #[derive(Clone, Debug)]
-pub struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
     /// From a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,12 +23,12 @@ impl Chance {
     }
 
     /// One of `0..count`; `count` is at least 1.
-    pub fn below(&mut self, count: u64) -> u64 {
+    pub(crate) fn below(&mut self, count: u64) -> u64 {
         self.next() % count
     }
 
     /// True so many times in a thousand.
-    pub fn permille(&mut self, times: u64) -> bool {
+    pub(crate) fn permille(&mut self, times: u64) -> bool {
         self.below(1_000) < times
     }
 }
@@ -39,12 +39,12 @@ thread_local! {
 }
 
 /// Sets the time, in milliseconds since 1970, and the numbers that ids are made from.
-pub fn set_ids(time_ms: u64, random: u64) {
+pub(crate) fn set_ids(time_ms: u64, random: u64) {
     IDS.set((time_ms, random));
 }
 
 /// The next UUIDv7: of the time that was set last, and otherwise by chance.
-pub fn new_id() -> Uuid {
+pub(crate) fn new_id() -> Uuid {
     let (time_ms, random) = IDS.get();
     let mut chance = Chance::new(random);
     let mut bytes = [0; 10];
@@ -56,11 +56,11 @@ pub fn new_id() -> Uuid {
 
 /// The time in the story: it moves a little with each step, whatever clocks say.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(pub DateTime<Utc>);
+pub(crate) struct Clock(pub(crate) DateTime<Utc>);
 
 impl Clock {
     /// Moves on.
-    pub fn tick(&mut self, chance: &mut Chance) {
+    pub(crate) fn tick(&mut self, chance: &mut Chance) {
         self.0 += Duration::microseconds(i64::try_from(chance.below(400_000)).unwrap_or_default());
         let time_ms = u64::try_from(self.0.timestamp_millis()).unwrap_or_default();
         IDS.set((time_ms, IDS.get().1));
