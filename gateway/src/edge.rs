@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::till::{Caller, Till};
 use crate::upstream::{Client, Connection};
@@ -25,6 +26,7 @@ struct Inner {
     max_credits_per_request: Nanocredits,
     patience: Patience,
     balances: Option<Balances>,
+    log: Option<Log>,
     metrics: Metrics,
     cut: CancellationToken,
 }
@@ -36,6 +38,7 @@ impl Edge {
     /// When the database's address makes no sense; it is not connected to yet.
     pub fn new(config: &Config, till: Till) -> anyhow::Result<Self> {
         let balances = config.database_url.as_deref().map(Balances::open).transpose()?;
+        let log = config.database_url.as_deref().map(Log::open).transpose()?;
         Ok(Self(Arc::new(Inner {
             till,
             client: Client::new(config.patience),
@@ -45,6 +48,7 @@ impl Edge {
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
             balances,
+            log,
             metrics: Metrics::default(),
             cut: CancellationToken::new(),
         })))
@@ -73,6 +77,11 @@ impl Edge {
     /// The read model of credits, if there is a database.
     pub fn balances(&self) -> Option<&Balances> {
         self.0.balances.as_ref()
+    }
+
+    /// The ledger's log, if there is a database.
+    pub fn log(&self) -> Option<&Log> {
+        self.0.log.as_ref()
     }
 
     /// The most that a filled-in output limit may cost.

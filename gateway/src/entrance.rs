@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,8 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
 
 /// Lets callers in whose key is good and whose limit is not reached, and tells them about it.
 pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    if OPEN.contains(&request.uri().path()) {
+    let open = request.extensions().get::<MatchedPath>().is_some_and(|path| OPEN.contains(&path.as_str()));
+    if open {
         return next.run(request).await;
     }
     let caller = match authenticate(&edge, request.headers()).await {

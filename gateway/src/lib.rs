@@ -49,6 +49,9 @@ pub mod models;
 // `GET /v1/credits`.
 pub mod credits;
 
+// Receipts, and the public form of the ledger's log.
+pub mod log;
+
 // `GET /health`.
 pub mod health;
 

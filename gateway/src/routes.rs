@@ -8,19 +8,21 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::edge::Edge;
 use crate::error::Error;
+use crate::log::{public, receipt};
 use crate::{chat, credits, entrance, health, metrics, models, request_id};
 
-/// Routes without a key, as they are asked for.
-pub const OPEN: [&str; 2] = ["/health", "/metrics"];
+/// Routes without a key, by their patterns.
+pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledger/tile/{level}/{*place}"];
 
 type Route = (&'static str, fn() -> MethodRouter<Edge>);
 
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: [Route; 4] = [
+const API: [Route; 5] = [
     ("/chat/completions", || post(chat::complete)),
     ("/models", || get(models::list)),
     ("/models/{*id}", || get(models::one)),
     ("/credits", || get(credits::show)),
+    ("/receipts/{request_id}", || get(receipt::show)),
 ];
 
 /// Every path that is answered.
@@ -31,7 +33,11 @@ pub fn paths() -> impl Iterator<Item = String> {
 
 /// All routes, with what stands before them.
 pub fn router(edge: Edge) -> Router {
-    let mut router = Router::new().route(OPEN[0], get(health::show)).route(OPEN[1], get(metrics::show));
+    let mut router = Router::new()
+        .route(OPEN[0], get(health::show))
+        .route(OPEN[1], get(metrics::show))
+        .route(OPEN[2], get(public::checkpoint))
+        .route(OPEN[3], get(public::tile));
     for (path, method) in API {
         router = router.route(&format!("/v1{path}"), method()).route(path, method());
     }
@@ -114,12 +120,16 @@ mod tests {
     async fn no_route_is_open_that_is_not_listed() {
         let service = alone().await;
         let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
-        for path in paths() {
-            let path = path.replace("{*id}", "anthropic%2Fclaude-haiku-4.5");
+        for pattern in paths() {
+            let path = pattern
+                .replace("{*id}", "anthropic%2Fclaude-haiku-4.5")
+                .replace("{request_id}", "0190b2a4-0000-7000-8000-000000000001")
+                .replace("{level}/{*place}", "0/x001/234.p/5");
+            assert!(!path.contains('{'), "{pattern}");
             for method in &methods {
                 let (status, id, body) = ask(&service, method, &path).await;
                 assert!(id.is_some_and(|id| uuid::Uuid::parse_str(&id).is_ok()), "{method} {path}");
-                if OPEN.contains(&path.as_str()) {
+                if OPEN.contains(&pattern.as_str()) {
                     assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
                 } else {
                     assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");

@@ -61,7 +61,7 @@ async fn health(State(shown): State<Shown>) -> Response {
 }
 
 /// Name, help text, type.
-const METRICS: [(&str, &str, &str); 14] = [
+const METRICS: [(&str, &str, &str); 15] = [
     ("layers_ledger_position", "Last position appended.", "counter"),
     ("layers_ledger_epoch", "Epoch of this writer.", "gauge"),
     ("layers_ledger_stream_pending", "Messages in the stream that are not read yet.", "gauge"),
@@ -84,6 +84,7 @@ const METRICS: [(&str, &str, &str); 14] = [
         "Usages that came after their request had ended without a charge, ever.",
         "counter",
     ),
+    ("layers_ledger_checkpoint_position", "Last position that a signed checkpoint covers.", "counter"),
 ];
 
 async fn metrics(State(shown): State<Shown>) -> Response {
@@ -96,7 +97,8 @@ async fn metrics(State(shown): State<Shown>) -> Response {
                   (select count(*) from ledger.leases where not closed and granted > returned + charged) as "leases!",
                   (select coalesce(sum(leased), 0)::bigint from ledger.accounts) as "leased!",
                   (select count(*) from ledger.emitters where fenced) as "fences!",
-                  (select count(*) from ledger.notes where note = 'late_usage') as "late!"
+                  (select count(*) from ledger.notes where note = 'late_usage') as "late!",
+                  (select coalesce(max(size), 0) from ledger.checkpoints) as "signed!"
            from ledger.holds where hold is not null and charged is null and (ending is null or ending = 'deducted')"#
     )
     .fetch_one(&active.pool)
@@ -122,6 +124,7 @@ async fn metrics(State(shown): State<Shown>) -> Response {
         active.recalls.load(std::sync::atomic::Ordering::Relaxed) as i64,
         row.fences,
         row.late,
+        row.signed,
     ];
     let mut text = String::new();
     for ((name, help, kind), value) in METRICS.iter().zip(values) {

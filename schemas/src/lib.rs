@@ -20,6 +20,8 @@ pub mod money;
 pub mod price_book;
 /// Usage × price: what a request cost, and the most that it can cost.
 pub mod rate;
+/// Receipts: what a request's events are, and that they are in the log.
+pub mod receipt;
 /// Sets of sequence numbers: what was seen of an emitter, and what is missing.
 pub mod seq_set;
 /// Where things travel: stream names and subjects.

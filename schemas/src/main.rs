@@ -1,4 +1,4 @@
-//! Writes the JSON Schema of each event into `schemas/json/`, or checks that what stands there is what the types say.
+//! Writes the JSON Schema of each event, and of receipts, into `schemas/json/`, or checks that what stands there is what the types say.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
 
 fn each(mut done: impl FnMut(&str, &str) -> bool) -> ExitCode {
     let mut all = true;
-    for (event_type, schema) in schemas::event::json_schemas() {
+    let events = schemas::event::json_schemas();
+    for (event_type, schema) in events.into_iter().chain([("receipt", schemas::receipt::json_schema())]) {
         let Ok(text) = serde_json::to_string_pretty(&schema) else { return ExitCode::FAILURE };
         all &= done(&format!("{event_type}.v1.json"), &format!("{text}\n"));
     }

@@ -160,6 +160,7 @@ fn write_env(file: &Path, stack: &Stack, demo: &Account) -> Result<()> {
         ("LAYERS_API_KEY", demo.key.clone()),
         ("LAYERS_TEST_API_KEY", demo.sandbox_key.clone()),
         ("LAYERS_ADMIN_KEY", stack.admin_key().to_owned()),
+        ("LAYERS_CHECKPOINT_VERIFIER_KEY", stack.checkpoint_verifier_key().to_owned()),
         ("LAYERS_ACCOUNT_ID", demo.account_id.clone()),
         ("DATABASE_URL", stack.database_url()),
         ("ANALYST_DATABASE_URL", stack.database_url_as("layers_analyst")),

@@ -1,4 +1,4 @@
-//! The official OpenAI SDKs, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
+//! The official OpenAI SDKs, and an independent verifier of receipts, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
 
 use std::fs::File;
 use std::path::Path;
@@ -19,6 +19,15 @@ pub enum Sdk {
     Node7,
 }
 
+/// A command that runs this module for Node with sigstore's verifier of transparency logs: an implementation of RFC 6962
+/// proofs and of signed notes that is not ours.
+///
+/// # Errors
+/// When it is not installed or the script cannot be read.
+pub fn sigstore_script(script: &Path) -> Result<Command> {
+    run_script("sigstore", "node", true, script)
+}
+
 impl Sdk {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Python, Self::Node6, Self::Node7];
@@ -34,19 +43,23 @@ impl Sdk {
             Self::Node6 => ("node-6", "node"),
             Self::Node7 => ("node-7", "node_modules/.bin/node"),
         };
-        let folder = place::tools_dir()?.join("sdk").join(folder);
-        ensure!(folder.join(".holds").is_file(), "{} is missing: run `make setup`", folder.display());
-        // Node 6 runs on the Node of the system, found on PATH.
-        let mut command = match self {
-            Self::Node6 => Command::new(interpreter),
-            _ => Command::new(folder.join(interpreter)),
-        };
-        if self != Self::Python {
-            command.arg("--input-type=module");
-        }
-        let source = File::open(script).with_context(|| format!("cannot read {}", script.display()))?;
-        // Read from standard input, a module finds its packages from the working folder.
-        command.arg("-").stdin(Stdio::from(source)).current_dir(&folder);
-        Ok(command)
+        run_script(folder, interpreter, self != Self::Python, script)
     }
+}
+
+/// `interpreter` is a path in the folder, or a program on PATH.
+fn run_script(folder: &str, interpreter: &str, is_module: bool, script: &Path) -> Result<Command> {
+    let folder = place::tools_dir()?.join("sdk").join(folder);
+    ensure!(folder.join(".holds").is_file(), "{} is missing: run `make setup`", folder.display());
+    let mut command = match interpreter.contains('/') {
+        true => Command::new(folder.join(interpreter)),
+        false => Command::new(interpreter),
+    };
+    if is_module {
+        command.arg("--input-type=module");
+    }
+    let source = File::open(script).with_context(|| format!("cannot read {}", script.display()))?;
+    // Read from standard input, a module finds its packages from the working folder.
+    command.arg("-").stdin(Stdio::from(source)).current_dir(&folder);
+    Ok(command)
 }

@@ -200,6 +200,22 @@ impl Error {
                 unavailable("not_yet_available", "This account was opened a moment ago. Please try again.")
                     .after(Duration::from_secs(1))
             }
+            Self::NoReceipt => Face::invalid(
+                StatusCode::NOT_FOUND,
+                Some("receipt_not_found"),
+                "This account has no request with this id. It is the x-request-id of a response.",
+            ),
+            Self::NotInLog { asked } => {
+                let message = format!("The log has nothing at '{asked}' yet.");
+                Face::invalid(StatusCode::NOT_FOUND, Some("not_in_log"), message)
+            }
+            Self::Unprovable => Face::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                Some("receipt_unprovable"),
+                "This request cannot be proved by the ledger's log. Its operator has been told.",
+            )
+            .never_retry(),
             Self::Internal => Face::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
@@ -263,14 +279,16 @@ impl Error {
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",
             Self::CannotRead | Self::NotYetProjected => "cannot_read",
-            Self::Internal => "internal",
+            Self::Internal | Self::Unprovable => "internal",
             Self::UnknownRoute { .. }
             | Self::WrongMethod { .. }
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::BodyUnreadable
             | Self::Invalid(_)
-            | Self::ModelNotFound { .. } => "invalid",
+            | Self::ModelNotFound { .. }
+            | Self::NoReceipt
+            | Self::NotInLog { .. } => "invalid",
         }
     }
 }

@@ -101,6 +101,15 @@ pub enum Error {
     CannotRead,
     /// The read models have no row for the account yet.
     NotYetProjected,
+    /// The account has no request of this id: there is none, or it is another's.
+    NoReceipt,
+    /// The log's public form has nothing at this path.
+    NotInLog {
+        /// What was asked.
+        asked: String,
+    },
+    /// The log does not hold together where a receipt needs it.
+    Unprovable,
     /// A defect of ours; nothing was charged.
     Internal,
 }

@@ -37,7 +37,7 @@ const LIVES_A_REQUEST: usize = 3;
 
 /// The money side of this gateway. Cheap to clone; all clones are the same till.
 #[derive(Clone)]
-pub struct Till(Arc<Inner>);
+pub struct Till(pub(super) Arc<Inner>);
 
 /// What there is once a process.
 pub(super) struct Inner {

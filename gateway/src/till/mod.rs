@@ -14,6 +14,8 @@ mod metrics;
 mod refused;
 mod to_authorize;
 
+mod checkpoint;
+
 /// The handle, and what there is once a process.
 mod handle;
 

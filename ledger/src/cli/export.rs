@@ -51,7 +51,7 @@ pub(super) struct ImportArgs {
 #[derive(Args)]
 struct Keys {
     /// Who may have signed: a verifier key; may be given more than once. Without one nobody's signature is believed.
-    #[arg(long = "key", env = "LAYERS_VERIFIER_KEY", value_delimiter = ',')]
+    #[arg(long = "key", env = "LAYERS_CHECKPOINT_VERIFIER_KEY", value_delimiter = ',')]
     keys: Vec<VerifierKey>,
 }
 

@@ -9,6 +9,7 @@ mod export;
 mod key;
 mod prices;
 mod progress;
+mod receipt;
 mod verify;
 
 use anyhow::Result;
@@ -59,6 +60,8 @@ enum Command {
     VerifyExport(export::VerifyExportArgs),
     /// Brings such a folder into an empty database.
     Import(export::ImportArgs),
+    /// Checks a receipt (`GET /v1/receipts/{request_id}`) without any server. Exit code 1 if anything is wrong with it.
+    VerifyReceipt(receipt::VerifyReceiptArgs),
     /// An account's history, one line an event, with the running balance.
     Replay(books::ReplayArgs),
     /// What the platform bears: billed beyond a hold, or used late by an account that could not pay.
@@ -78,6 +81,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Export(args) => export::export(args).await,
         Command::VerifyExport(args) => export::verify_export(args),
         Command::Import(args) => export::import(args).await,
+        Command::VerifyReceipt(args) => receipt::verify(&args),
         Command::Replay(args) => books::replay(args).await,
         Command::Losses(args) => books::losses(args).await,
     }

@@ -15,7 +15,7 @@ pub(super) struct VerifyArgs {
     database: DatabaseConfig,
     /// Who may have signed the checkpoints: a verifier key; may be given more than once. Without one the checkpoints' roots are
     /// compared with the tree, and nobody's signature is believed.
-    #[arg(long = "key", env = "LAYERS_VERIFIER_KEY", value_delimiter = ',')]
+    #[arg(long = "key", env = "LAYERS_CHECKPOINT_VERIFIER_KEY", value_delimiter = ',')]
     keys: Vec<VerifierKey>,
     /// Goes on from where this file says that everything was verified, and writes it when all is well. Keep it where nobody who
     /// can change the database can change it.

@@ -1,6 +1,7 @@
 //! A ledger of one's own, with its servers, and puppets of gateways. When it is dropped nothing is left; `finish`
 //! asserts that the books verify.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use schemas::event::{
 };
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::merkle::note::SignerKey;
+use schemas::merkle::{Frontier, Hash, leaf_hash};
 use schemas::message::{
     AccountOpenedReply, AddCredits, CreditsReply, Heartbeat, LeaseReply, LeaseRequest, OpenAccount, Register,
     Registered, Reply, command_name,
@@ -113,7 +115,27 @@ impl Kit {
 
     /// One more ledger; with one that is active it stands by.
     pub(crate) fn start_ledger(&mut self) {
-        let config = ServeConfig {
+        self.start_ledger_with(self.config());
+    }
+
+    /// One more ledger, set otherwise.
+    pub(crate) fn start_ledger_with(&mut self, config: ServeConfig) {
+        let (kill, killed) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    ended = ledger::serve::serve(config) => eprintln!("ledger: {ended:?}"),
+                    _ = killed => {}
+                }
+            });
+        });
+        self.ledgers.push(Running { _kill: kill, thread });
+    }
+
+    /// How a ledger of this test is set.
+    pub(crate) fn config(&self) -> ServeConfig {
+        ServeConfig {
             database: DatabaseConfig { database_url: self.postgres.url() },
             nats: NatsConfig { nats_url: self.nats.url(), cell: self.cell.clone() },
             listen: "127.0.0.1:0".to_owned(),
@@ -127,18 +149,13 @@ impl Kit {
                 origin: None,
                 every: Duration::from_secs(60),
             },
-        };
-        let (kill, killed) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    ended = ledger::serve::serve(config) => eprintln!("ledger: {ended:?}"),
-                    _ = killed => {}
-                }
-            });
-        });
-        self.ledgers.push(Running { _kill: kill, thread });
+        }
+    }
+
+    /// Why a ledger that is started now ends; it must not serve.
+    pub(crate) async fn refused_start(&self) -> String {
+        let ended = tokio::time::timeout(PATIENCE, ledger::serve::serve(self.config())).await;
+        format!("{:#}", ended.expect("a ledger that must not start serves").unwrap_err())
     }
 
     /// The ledger that was started first.
@@ -237,11 +254,32 @@ impl Kit {
         ledger::verify::verify(&options, &Asked::default(), &mut |_| {}).await.unwrap()
     }
 
-    /// The end of a test: the books must verify.
+    /// The end of a test: the books must verify, and the tree must be that of the events.
     pub(crate) async fn finish(self) {
+        assert_tree(&mut self.db().await).await;
         let report = self.verify().await;
         assert!(report.ok, "{:#?}", report.differences);
     }
+}
+
+/// The tree in the tables is that of the events: its edge, and every tile and no other.
+pub(crate) async fn assert_tree(db: &mut PgConnection) {
+    let events: Vec<Vec<u8>> =
+        sqlx::query_scalar("select event from ledger.events order by position").fetch_all(&mut *db).await.unwrap();
+    let mut tree = Frontier::default();
+    let mut expected = BTreeMap::new();
+    for event in &events {
+        for (tile, hashes) in tree.extend([leaf_hash(event)]).0 {
+            expected.insert((i16::from(tile.level), tile.index as i64), Hash::concat(&hashes));
+        }
+    }
+    let (size, peaks): (i64, Vec<u8>) =
+        sqlx::query_as("select tree_size, tree_peaks from ledger.head").fetch_one(&mut *db).await.unwrap();
+    assert_eq!((size, peaks), (events.len() as i64, Hash::concat(tree.edge().peaks())), "the edge");
+    let stored: Vec<(i16, i64, Vec<u8>)> =
+        sqlx::query_as("select level, index, hashes from ledger.tiles").fetch_all(db).await.unwrap();
+    let stored: BTreeMap<_, _> = stored.into_iter().map(|(level, index, hashes)| ((level, index), hashes)).collect();
+    assert!(stored == expected, "the tiles: {:?}, not {:?}", stored.keys(), expected.keys());
 }
 
 /// By which all ledgers of the tests sign.

@@ -3,6 +3,7 @@
 mod kit;
 
 mod append;
+mod checkpoint;
 mod commands;
 mod expiry;
 mod fence;
@@ -11,4 +12,5 @@ mod import;
 mod properties;
 mod recall;
 mod takeover;
+mod tree;
 mod verify;

@@ -285,6 +285,11 @@ impl Stack {
         &self.secrets.admin_key
     }
 
+    /// By which checkpoints and receipts are checked.
+    pub fn checkpoint_verifier_key(&self) -> &str {
+        &self.secrets.checkpoint.verifier_key
+    }
+
     /// Logs, pid files and data.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -65,6 +65,7 @@ impl Default for StackOptions {
 impl Stack {
     pub(super) fn ledger_env(&self) -> Vec<(String, String)> {
         let mut env = self.common_env(self.database_url());
+        set(&mut env, "LAYERS_CHECKPOINT_KEY", self.secrets.checkpoint.key.clone());
         set(&mut env, "LAYERS_LEDGER_LISTEN", format!("127.0.0.1:{}", self.ports.0));
         env
     }

@@ -3,12 +3,16 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::process::write_whole;
-use crate::secret;
+use crate::{place, secret};
+
+/// What checkpoints of a local stack call its log.
+const LOG: &str = "layers/local";
 
 /// All of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +22,26 @@ pub struct Secrets {
     pub(super) layers_projector: String,
     pub(super) layers_analyst: String,
     pub(super) admin_key: String,
+    /// By which the ledger signs its log, and by which others check it.
+    pub(super) checkpoint: CheckpointKey,
+}
+
+/// As `ledger checkpoint keygen` makes them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct CheckpointKey {
+    pub(super) key: String,
+    pub(super) verifier_key: String,
+}
+
+impl CheckpointKey {
+    fn new() -> Result<Self> {
+        let output = Command::new(place::program("ledger")?)
+            .args(["checkpoint", "keygen", "--json", "--name", LOG])
+            .output()
+            .context("cannot execute ledger")?;
+        ensure!(output.status.success(), "no key: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).context("`ledger checkpoint keygen --json` printed something else")
+    }
 }
 
 impl Secrets {
@@ -28,12 +52,19 @@ impl Secrets {
             layers_projector: secret::random()?,
             layers_analyst: secret::random()?,
             admin_key: secret::random()?,
+            checkpoint: CheckpointKey::new()?,
         })
     }
 
     /// Those of an earlier run, or new ones that are remembered for the next.
     pub(super) fn kept(file: &Path) -> Result<Self> {
         if file.is_file() {
+            // Data from before the log was signed has no key for it yet.
+            let mut known: serde_json::Value = read_private(file)?;
+            if known.get("checkpoint").is_none() {
+                known["checkpoint"] = serde_json::to_value(CheckpointKey::new()?)?;
+                write_private(file, &known)?;
+            }
             return read_private(file);
         }
         let secrets = Self::new()?;

@@ -4,10 +4,11 @@ use std::process::{Command, Output};
 
 use anyhow::{Result, ensure};
 
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "AI_GATEWAY_API_KEY",
     "LAYERS_ADMIN_KEY",
     "LAYERS_ANALYST_DATABASE_PASSWORD",
+    "LAYERS_CHECKPOINT_KEY",
     "LAYERS_GATEWAY_DATABASE_PASSWORD",
     "LAYERS_PROJECTOR_DATABASE_PASSWORD",
     "NATS_PASSWORD",

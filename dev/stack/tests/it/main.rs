@@ -28,6 +28,7 @@ mod system_models;
 mod system_provider_fails;
 mod system_rate_limit;
 mod system_rebuild;
+mod system_receipts;
 mod system_request_id;
 mod system_sdk;
 mod system_streams;

@@ -122,7 +122,7 @@ fn it_restarts_what_is_killed_and_remembers_its_keys() -> Result<()> {
     ensure!(PROCESSES.iter().all(|name| installed.pid(name).is_none()), "all pid files are gone");
     let again = installed.run()?;
     let later = wait_for("the environment", || again.installed.env())?;
-    for name in ["LAYERS_API_KEY", "LAYERS_ACCOUNT_ID", "LAYERS_ADMIN_KEY"] {
+    for name in ["LAYERS_API_KEY", "LAYERS_ACCOUNT_ID", "LAYERS_ADMIN_KEY", "LAYERS_CHECKPOINT_VERIFIER_KEY"] {
         ensure!(later[name] == env[name], "{name} is remembered");
     }
     again.stop()?;

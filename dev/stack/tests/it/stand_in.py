@@ -21,6 +21,7 @@ class Health(http.server.BaseHTTPRequestHandler):
 
 if program == "ledger" and arguments[0] != "serve":
     print(json.dumps({
+        "verifier_key": "layers/local+00000000+AQ==",
         "account_id": "an-account",
         "sandbox_account_id": "a-sandbox",
         "key": "lyr_test_k" if "--sandbox" in arguments else "lyr_live_k",

@@ -157,6 +157,7 @@ impl StateMachineTest for Ledger {
             let report = ledger::verify::verify(&inner.database.1, &Asked::default(), &mut |_| {}).await.unwrap();
             assert!(report.ok, "{:#?}", report.differences);
             assert_eq!(report.open_holds, 0);
+            crate::kit::assert_tree(&mut inner.db).await;
             inner.writer.task.abort();
             inner.databases.as_owner(format!("drop database {} with (force)", inner.database.0)).await;
         });
