@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_ids() {
-        let mut ids = || {
+        let ids = || {
             set_ids(1_700_000_000_000, 7);
             [new_id(), new_id(), new_id()]
         };

@@ -3,17 +3,17 @@
 
 /// Numbers, ids and time that are the same for the same seed.
 mod chance;
+/// The least that a fold of the same bytes can cost.
+pub mod floor;
 /// What a gateway says, and the stream that carries it.
 mod gateway;
-/// One request: what it asks, uses, and how it ends.
-mod request;
-/// What happens, step by step.
-mod story;
 /// Batches into the database.
 pub mod make;
 /// What it costs to prove them.
 pub mod measure;
-/// The least that a fold of the same bytes can cost.
-pub mod floor;
+/// One request: what it asks, uses, and how it ends.
+mod request;
+/// What happens, step by step.
+mod story;
 
 pub use story::Story;

@@ -118,7 +118,8 @@ async fn dump(db: &mut PgConnection, file: &Path) -> Result<u64> {
 }
 
 fn told(what: &str, events: u64, took: Duration) {
-    let line = format!("{what} {events} events in {:.1} s: {:.0}/s", took.as_secs_f64(), events as f64 / took.as_secs_f64());
+    let line =
+        format!("{what} {events} events in {:.1} s: {:.0}/s", took.as_secs_f64(), events as f64 / took.as_secs_f64());
     match std::io::stderr().is_terminal() {
         true => println!("\r\x1b[2K{line}"),
         false => println!("{line}"),

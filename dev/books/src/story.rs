@@ -164,7 +164,7 @@ impl Story {
             decide::<IgnoredAny>(batch, &publish)?;
         } else if self.chance.permille(1) {
             self.adjust(batch)?;
-        } else if self.chance.permille(2) {
+        } else if self.chance.permille(6) {
             self.give_back(batch)?;
         } else if !self.orphans.is_empty() && self.chance.permille(10) {
             self.late(batch)?;

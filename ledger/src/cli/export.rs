@@ -100,7 +100,9 @@ fn tell(checked: &Checked, json: bool, done: &str) -> Result<()> {
     println!("position      {} in {} segments", checked.position, checked.segments);
     println!("tree          {}", checked.root);
     match checked.signed {
-        Some(signed) => println!("checkpoints   {}; signed to position {signed} by a key that was given", checked.checkpoints),
+        Some(signed) => {
+            println!("checkpoints   {}; signed to position {signed} by a key that was given", checked.checkpoints)
+        }
         None => println!("checkpoints   {} (no key was given: signatures are not checked)", checked.checkpoints),
     }
     println!("{done}");

@@ -51,7 +51,9 @@ fn tell(report: &Report) {
         println!("tree          {root}");
     }
     match report.signatures {
-        Some(believed) => println!("checkpoints   {} ({believed} signatures by a key that was given)", report.checkpoints),
+        Some(believed) => {
+            println!("checkpoints   {} ({believed} signatures by a key that was given)", report.checkpoints)
+        }
         None => println!("checkpoints   {} (no key was given: signatures are not checked)", report.checkpoints),
     }
     match report.read_models_position {

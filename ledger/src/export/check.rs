@@ -69,7 +69,8 @@ impl Walk {
                 let named = || path.display().to_string();
                 if let Some(stored) = segment.next().with_context(named)? {
                     self.edge = segment.edge().clone();
-                    self.compare_signed()?;
+                    let path = path.clone();
+                    self.compare_signed().with_context(|| path.display().to_string())?;
                     return Ok(Some(stored));
                 }
                 self.signed = self.signed.max(segment.signed());
@@ -85,7 +86,11 @@ impl Walk {
         }
         self.at = None;
         let (size, root) = (self.edge.size(), self.edge.root());
-        ensure!((size, root) == (self.beside.position, self.beside.root), "it ends at {size}, not {}", self.beside.position);
+        ensure!(
+            (size, root) == (self.beside.position, self.beside.root),
+            "it ends at {size}, not {}",
+            self.beside.position
+        );
         ensure!(self.unseen.is_empty(), "more was signed than is there");
         Ok(None)
     }

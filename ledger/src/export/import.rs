@@ -27,7 +27,9 @@ pub async fn import(
 ) -> Result<Checked> {
     let mut transaction = db.begin().await?;
     // No ledger begins meanwhile, and none has begun.
-    let head = sqlx::query!("select position, epoch, generation from ledger.head for update").fetch_one(&mut *transaction).await?;
+    let head = sqlx::query!("select position, epoch, generation from ledger.head for update")
+        .fetch_one(&mut *transaction)
+        .await?;
     let empty = (head.position, head.epoch, head.generation) == (0, 0, 0);
     ensure!(empty, "the database is not empty: a ledger has served it, or it was imported into before");
     let mut walk = Walk::begin(folder, keys)?;
@@ -62,7 +64,8 @@ async fn append(db: &mut PgConnection, state: &mut State, page: Vec<Stored>) -> 
     let mut events = Vec::with_capacity(page.len());
     let mut touched = Touched::default();
     for stored in page {
-        let event = Event::decode(&stored.bytes).with_context(|| format!("position {} is no event", stored.position))?;
+        let event =
+            Event::decode(&stored.bytes).with_context(|| format!("position {} is no event", stored.position))?;
         // Requests that have ended are not in memory; most of these are new.
         touched.holds.extend(event.header.request_id);
         events.push((stored, event));
@@ -99,13 +102,9 @@ async fn append(db: &mut PgConnection, state: &mut State, page: Vec<Stored>) -> 
 
 /// What is in no event. Of the stream nothing is known any more: the ledger that starts here opens the next generation.
 async fn beside(db: &mut PgConnection, beside: &Beside) -> Result<()> {
-    sqlx::query!(
-        "update ledger.head set generation = $1, epoch = $2",
-        beside.generation as i64,
-        beside.epoch as i64
-    )
-    .execute(&mut *db)
-    .await?;
+    sqlx::query!("update ledger.head set generation = $1, epoch = $2", beside.generation as i64, beside.epoch as i64)
+        .execute(&mut *db)
+        .await?;
     for row in &beside.checkpoints {
         sqlx::query!(
             "insert into ledger.checkpoints (size, root, note, created_at) values ($1, $2, $3, $4)",
@@ -150,6 +149,8 @@ async fn beside(db: &mut PgConnection, beside: &Beside) -> Result<()> {
         .await?;
     }
     let next = beside.quarantine.last().map_or(1, |row| row.id + 1);
-    sqlx::query!("select setval(pg_get_serial_sequence('ledger.quarantine', 'id'), $1, false)", next).fetch_one(db).await?;
+    sqlx::query!("select setval(pg_get_serial_sequence('ledger.quarantine', 'id'), $1, false)", next)
+        .fetch_one(db)
+        .await?;
     Ok(())
 }

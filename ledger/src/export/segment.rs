@@ -185,7 +185,7 @@ impl<R: BufRead> SegmentReader<R> {
 mod tests {
     use proptest::prelude::*;
     use schemas::merkle::note::SignerKey;
-    use schemas::merkle::{Frontier, Tiles, Tile, consistency_proof};
+    use schemas::merkle::{Frontier, Tile, Tiles, consistency_proof};
 
     use super::*;
 

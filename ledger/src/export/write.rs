@@ -83,7 +83,8 @@ async fn one(db: &mut PgConnection, folder: &Folder, beside: &Beside, before: Ed
     let first = before.size() + 1;
     let mut after = before.clone();
     let mut events: Vec<(DateTime<Utc>, Vec<u8>)> = Vec::new();
-    let select = "select position, recorded_at, event from ledger.events where position between $1 and $2 order by position";
+    let select =
+        "select position, recorded_at, event from ledger.events where position between $1 and $2 order by position";
     let mut rows = sqlx::query(select).bind(first as i64).bind(last as i64).fetch(&mut *db);
     while let Some(row) = rows.try_next().await? {
         let position: i64 = row.try_get(0)?;
@@ -127,7 +128,8 @@ fn root_of(tiles: &Tiles, leaves: std::ops::Range<u64>) -> Option<Hash> {
 }
 
 async fn beside(db: &mut PgConnection) -> Result<Beside> {
-    let head = sqlx::query!("select position, generation, epoch, tree_size from ledger.head").fetch_one(&mut *db).await?;
+    let head =
+        sqlx::query!("select position, generation, epoch, tree_size from ledger.head").fetch_one(&mut *db).await?;
     let position = head.position as u64;
     ensure!(head.tree_size == head.position, "the log is not hashed yet: a ledger that starts does it");
     let tiles = tree::tiles(db, &Tiles::wanted(std::slice::from_ref(&(0..position))), position).await?;

@@ -178,14 +178,7 @@ impl Fold {
         }
     }
 
-    fn learn(
-        &mut self,
-        request_id: RequestId,
-        before: Option<Slots>,
-        read: &Read,
-        event: &Event,
-        page: &mut Page,
-    ) {
+    fn learn(&mut self, request_id: RequestId, before: Option<Slots>, read: &Read, event: &Event, page: &mut Page) {
         let Some(hold) = self.books.holds.get(&request_id) else { return };
         // A request is new where it was neither in memory nor brought back from the log.
         self.counts.requests += u64::from(before.is_none());
@@ -205,10 +198,8 @@ impl Fold {
     /// Each account that the event changed must add up, and what it changed is remembered for the comparison.
     fn changed(&mut self, read: &Read, event: &Event, page: &mut Page, report: &mut Report) {
         // What customers see as available includes leases, so a lease moves nothing in the read models.
-        let is_seen = !matches!(
-            event.payload,
-            Payload::LeaseGranted(_) | Payload::LeaseReturned(_) | Payload::GatewayFenced(_)
-        );
+        let is_seen =
+            !matches!(event.payload, Payload::LeaseGranted(_) | Payload::LeaseReturned(_) | Payload::GatewayFenced(_));
         let changed = &mut self.books.changed;
         for account in changed.accounts.drain() {
             if self.books.accounts.get(&account).is_some_and(|account| !account.adds_up()) {

@@ -128,7 +128,8 @@ impl<'a> Pass<'a> {
 
     async fn run(mut self, tell: &mut (dyn FnMut(Progress) + Send)) -> Result<Option<State>> {
         let until = sqlx::query_scalar!("select position from ledger.head").fetch_one(&mut *self.db).await? as u64;
-        let snapshot = sqlx::query_scalar!(r#"select pg_export_snapshot() as "name!""#).fetch_one(&mut *self.db).await?;
+        let snapshot =
+            sqlx::query_scalar!(r#"select pg_export_snapshot() as "name!""#).fetch_one(&mut *self.db).await?;
         let (mut pages, thread) = read::read(self.options.clone(), snapshot, self.fold.position)?;
         while let Some(page) = pages.recv().await {
             let mut page = page?;

@@ -77,7 +77,8 @@ async fn balances(db: &mut PgConnection, fold: &Fold, models: Models, report: &m
             stored.insert(AccountId(row.account_id), balance);
         }
         for id in chunk {
-            let (Some(account), Some((position, recorded_at))) = (fold.books.accounts.get(id), fold.moved.get(id)) else {
+            let (Some(account), Some((position, recorded_at))) = (fold.books.accounts.get(id), fold.moved.get(id))
+            else {
                 continue;
             };
             let should = Balance {

@@ -273,11 +273,7 @@ async fn later_events(db: &mut PgConnection, ids: &[RequestId], after: u64) -> R
 }
 
 /// Rows of requests in a version of the read models.
-async fn usage_rows(
-    db: &mut PgConnection,
-    version: i32,
-    ids: &[RequestId],
-) -> Result<HashMap<RequestId, UsageRow>> {
+async fn usage_rows(db: &mut PgConnection, version: i32, ids: &[RequestId]) -> Result<HashMap<RequestId, UsageRow>> {
     // With the times inside, so that each is looked for in one partition.
     let (wanted, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
         ids.iter().filter_map(|id| time_of(id.0).map(|time| (id.0, time))).unzip();

@@ -108,7 +108,8 @@ async fn prices(db: &mut PgConnection, books: &Books, report: &mut Report) -> Re
 
 /// Every sequence number of an emitter whose life is over is appended, named as not coming, or in the quarantine.
 async fn counters(db: &mut PgConnection, books: &Books, report: &mut Report) -> Result<()> {
-    let rows = sqlx::query_scalar!("select gateway from ledger.lives where state <> 'fenced'").fetch_all(&mut *db).await?;
+    let rows =
+        sqlx::query_scalar!("select gateway from ledger.lives where state <> 'fenced'").fetch_all(&mut *db).await?;
     let lives: HashSet<EmitterId> = rows.into_iter().map(EmitterId).collect();
     for (emitter, known) in books.emitters.iter().filter(|(emitter, _)| !lives.contains(emitter)) {
         let accounted = SeqSet::from_ranges(&[known.seen.ranges(), known.never.ranges()].concat());

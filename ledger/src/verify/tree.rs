@@ -235,9 +235,10 @@ impl Tree {
     /// Every tile that should be there was found. One more than those is no tile of this tree.
     async fn count_tiles(&self, db: &mut PgConnection, report: &mut Report) -> Result<()> {
         let size = self.frontier.size();
-        let rows = sqlx::query!(r#"select level, count(*) as "count!", max(index) as "last!" from ledger.tiles group by 1"#)
-            .fetch_all(db)
-            .await?;
+        let rows =
+            sqlx::query!(r#"select level, count(*) as "count!", max(index) as "last!" from ledger.tiles group by 1"#)
+                .fetch_all(db)
+                .await?;
         for row in rows {
             let hashes = Tile::hashes_at(row.level as u8, size);
             let should = if row.level == 0 { hashes / WIDTH as u64 } else { hashes.div_ceil(WIDTH as u64) };

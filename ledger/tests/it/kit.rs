@@ -10,9 +10,9 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use chrono::Utc;
 use ledger::checkpoint::{CheckpointConfig, KeyText};
+use ledger::config::{DatabaseConfig, NatsConfig, ServeConfig};
 use ledger::export::Folder;
 use ledger::verify::Asked;
-use ledger::config::{DatabaseConfig, NatsConfig, ServeConfig};
 use schemas::event::{
     AuthorizationReleased, CreditsDeducted, EventData, Header, LeaseReturned, ReleaseReason, RequestAuthorized,
     RequestKind, Source, UsageRecorded, UsageSource, UsageStatus, encode,

@@ -30,7 +30,9 @@ async fn rows(options: &PgConnectOptions) -> Vec<String> {
     let mut db = options.connect().await.unwrap();
     let mut all = Vec::new();
     for select in TABLES.iter().chain(&["select * from ledger.notes", "select * from ledger.quarantine"]) {
-        let sum = format!("select count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '') from ({select}) t");
+        let sum = format!(
+            "select count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '') from ({select}) t"
+        );
         all.push(format!("{select}: {}", db.fetch_one(AssertSqlSafe(sum)).await.unwrap().get::<String, _>(0)));
     }
     all

@@ -47,7 +47,7 @@ impl Books {
     }
 
     pub(crate) fn project(&self, database: &str) {
-        let url = self.postgres.url().replace("/layers", &format!("/{database}"));
+        let url = format!("{}/{database}", self.postgres.url().trim_end_matches("/layers"));
         let program = stack::place::program("projector").unwrap();
         let done = Command::new(program).args(["rebuild", "--json"]).env("DATABASE_URL", url).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -56,7 +56,11 @@ impl Books {
     /// A copy under another name.
     pub(crate) async fn copy(&self, name: &str) -> PgConnectOptions {
         let mut db = self.database("postgres").connect().await.unwrap();
-        db.execute(AssertSqlSafe(format!("create database {name} template layers"))).await.unwrap();
+        // Sessions that were closed a moment ago may still be there.
+        while db.execute(AssertSqlSafe(format!("create database {name} template layers"))).await.is_err() {
+            let ended = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'layers'";
+            db.fetch_all(ended).await.unwrap();
+        }
         self.database(name)
     }
 
