@@ -18,6 +18,8 @@ pub mod csv;
 pub mod database;
 /// What is seen of each emitter, and what is missing.
 pub mod emitters;
+/// The books as files, and back.
+pub mod export;
 /// The books over a log of any length.
 pub mod folding;
 /// Text, CSV or JSON.

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use schemas::books::{Applied, FollowUp, Note, Rejected};
-use schemas::event::{
-    AuthorizationExpired, CreditsAdjusted, Event, ExpiryReason, FROM_GATEWAYS, GatewayFenced, Header, Payload, Source,
-    encode_payload,
-};
+use schemas::event::{Event, FROM_GATEWAYS, GatewayFenced, Header, Payload, Source, encode_payload};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::merkle::Grown;
-use schemas::money::Nanocredits;
 use schemas::subject::StreamSubject;
 
+use super::follow::follow_up_payload;
 use super::message::{StreamMessage, Unreadable};
 use super::state::{EventRow, State};
 use crate::life::{Closing, LifeState};
@@ -250,24 +247,7 @@ impl<'a> Batch<'a> {
 
     fn follow(&mut self, header: &Header, follow_up: FollowUp) {
         let (Some(account_id), Some(request_id)) = (header.account_id, header.request_id) else { return };
-        let payload = match follow_up {
-            FollowUp::ExpireAtOnce => Payload::AuthorizationExpired(Box::new(AuthorizationExpired {
-                reason: ExpiryReason::AuthorizedAfterFence,
-            })),
-            FollowUp::SettleLateUsage { due, lost } => {
-                let unleased = self.state.books.accounts.get(&account_id).map_or(Nanocredits::ZERO, |a| a.unleased);
-                let paid = due.min(unleased);
-                // Both are at most `due + lost`, which was checked when they were told apart.
-                let loss = Nanocredits::new(lost.get() + (due.get() - paid.get()));
-                Payload::CreditsAdjusted(Box::new(CreditsAdjusted {
-                    amount: Nanocredits::new(-paid.get()),
-                    loss,
-                    reference: format!("late-usage:{request_id}"),
-                    by: "ledger".to_owned(),
-                    why: "usage that came after its request had ended without a charge".to_owned(),
-                }))
-            }
-        };
+        let payload = follow_up_payload(&self.state.books, account_id, request_id, follow_up);
         if let Err(error) = self.say(payload, Some((account_id, header.livemode)), Some(request_id)) {
             tracing::error!(request.id = %request_id, %error, "a follow-up was rejected by the books");
         }
@@ -284,6 +264,7 @@ impl<'a> Batch<'a> {
             emitter: event.header.emitter,
             seq: event.header.seq,
             bytes,
+            recorded_at: None,
         });
     }
 

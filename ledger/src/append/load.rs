@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use schemas::api_key::KeyHash;
 use schemas::books::{
     Account, ApiKey, Authorization, Closed, ClosedAs, Emitter, Ending, Hold, Lease, Published, Referenced, Slots,
@@ -102,38 +103,8 @@ pub(crate) async fn touched(db: &mut PgConnection, state: &mut State, mut touche
 async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
     let wanted: Vec<Uuid> =
         touched.holds.iter().filter(|id| !state.books.holds.contains_key(id)).map(|id| id.0).collect();
-    if !wanted.is_empty() {
-        let rows = sqlx::query!(
-            "select request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged
-             from ledger.holds where request_id = any($1)",
-            &wanted
-        )
-        .fetch_all(db)
-        .await?;
-        for row in rows {
-            let ending = match (row.ending.as_deref(), row.claimed) {
-                (None, _) => None,
-                (Some("deducted"), Some(claim)) => Some(Ending::Deducted(Nanocredits::new(claim))),
-                (Some("released"), _) => Some(Ending::Released),
-                (Some("expired"), _) => Some(Ending::Expired),
-                (Some(other), _) => return Err(corrupt("holds", other).into()),
-            };
-            let authorization =
-                row.hold.zip(row.counts).map(|(hold, counts)| Authorization { hold: Nanocredits::new(hold), counts });
-            let hold = Hold {
-                request_id: RequestId(row.request_id),
-                account_id: AccountId(row.account_id),
-                gateway: row.gateway.map(EmitterId),
-                authorized_at: row.authorized_at.map(|position| position as u64),
-                slots: Slots {
-                    authorization,
-                    usage: row.usage.map(Nanocredits::new),
-                    ending,
-                    charged: row.charged.map(Nanocredits::new),
-                },
-            };
-            state.books.holds.insert(hold.request_id, hold);
-        }
+    for (hold, _) in hold_rows(db, &wanted).await? {
+        state.books.holds.insert(hold.request_id, hold);
     }
     for id in &touched.holds {
         if let Some(hold) = state.books.holds.get(id) {
@@ -142,6 +113,50 @@ async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) 
         }
     }
     Ok(())
+}
+
+/// Requests as they are in the table, with the time at which each authorization was appended.
+pub(crate) async fn hold_rows(
+    db: &mut PgConnection,
+    wanted: &[Uuid],
+) -> Result<Vec<(Hold, Option<DateTime<Utc>>)>, LoadError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        "select request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged,
+                authorized_time
+         from ledger.holds where request_id = any($1)",
+        wanted
+    )
+    .fetch_all(db)
+    .await?;
+    let mut holds = Vec::with_capacity(rows.len());
+    for row in rows {
+        let ending = match (row.ending.as_deref(), row.claimed) {
+            (None, _) => None,
+            (Some("deducted"), Some(claim)) => Some(Ending::Deducted(Nanocredits::new(claim))),
+            (Some("released"), _) => Some(Ending::Released),
+            (Some("expired"), _) => Some(Ending::Expired),
+            (Some(other), _) => return Err(corrupt("holds", other).into()),
+        };
+        let authorization =
+            row.hold.zip(row.counts).map(|(hold, counts)| Authorization { hold: Nanocredits::new(hold), counts });
+        let hold = Hold {
+            request_id: RequestId(row.request_id),
+            account_id: AccountId(row.account_id),
+            gateway: row.gateway.map(EmitterId),
+            authorized_at: row.authorized_at.map(|position| position as u64),
+            slots: Slots {
+                authorization,
+                usage: row.usage.map(Nanocredits::new),
+                ending,
+                charged: row.charged.map(Nanocredits::new),
+            },
+        };
+        holds.push((hold, row.authorized_time));
+    }
+    Ok(holds)
 }
 
 async fn leases(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {

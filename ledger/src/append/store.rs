@@ -10,7 +10,7 @@ use crate::tree;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub enum StoreError {
     /// The database failed or refused.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -23,7 +23,7 @@ pub(super) enum StoreError {
 }
 
 /// Writes everything of a batch within the caller's transaction.
-pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
+pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     // First, so that of two writers the stale one stops here and locks nothing else.
     head(db, state).await?;
     accounts(db, &state.books).await?;
@@ -73,11 +73,15 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
     let seqs: Vec<i64> = rows.iter().map(|row| row.seq as i64).collect();
     // A clock may be set back, the time in the log does not go back: a month is a range of positions.
     let bytes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_ref()).collect();
+    let times: Vec<Option<chrono::DateTime<chrono::Utc>>> = rows.iter().map(|row| row.recorded_at).collect();
     sqlx::query!(
         "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
-         select new.*, recorded.at
-         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[]) as new
-         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $9) as recorded",
+         select position, event_id, event_type, account_id, request_id, emitter, seq, event,
+                coalesce(new.recorded_at, recorded.at)
+         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[],
+                     $9::timestamptz[])
+              as new(position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
+         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $10) as recorded",
         &positions,
         &ids,
         &types,
@@ -86,6 +90,7 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
         &emitters,
         &seqs,
         &bytes as &[&[u8]],
+        &times as &[Option<chrono::DateTime<chrono::Utc>>],
         positions.first().map_or(0, |first| first - 1)
     )
     .execute(&mut *db)

@@ -8,6 +8,7 @@ mod commands;
 mod expiry;
 mod fence;
 mod generation;
+mod import;
 mod properties;
 mod quarantine;
 mod recall;

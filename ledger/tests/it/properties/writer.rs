@@ -11,6 +11,7 @@ use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Unreadable, 
 use ledger::command::{DismissEntry, FirstPriceBook, GrantLease, RegisterLife, ReplayEntry};
 use ledger::life::{BeginFence, CLOSED, CompleteFence, Expire};
 use ledger::stream::{Announcer, NextGeneration};
+use ledger::verify::Asked;
 use proptest_state_machine::StateMachineTest;
 use schemas::event::{CreditsDeducted, EventData, Header, LeaseReturned, Source, encode};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
@@ -154,7 +155,7 @@ impl StateMachineTest for Ledger {
             inner.compare(&maps).await;
             let spent = maps.accounts.iter().all(|money| (money.leased, money.held) == (0, 0));
             assert!(spent, "every life is over, and something is leased or held: {:?}", maps.accounts);
-            let report = ledger::verify::verify(&mut inner.db).await.unwrap();
+            let report = ledger::verify::verify(&inner.database.1, &Asked::default(), &mut |_| {}).await.unwrap();
             assert!(report.ok, "{:#?}", report.differences);
             assert_eq!(report.open_holds, 0);
             crate::kit::assert_tree(&mut inner.db).await;
