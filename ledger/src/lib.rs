@@ -16,6 +16,10 @@ pub mod config;
 pub mod csv;
 /// PostgreSQL: connections, migrations, and which of several ledgers is active.
 pub mod database;
+/// What is seen of each emitter, and what is missing.
+pub mod emitters;
+/// The books as files, and back.
+pub mod export;
 /// The books over a log of any length.
 pub mod folding;
 /// Text, CSV or JSON.
@@ -36,6 +40,8 @@ pub mod place;
 pub mod price_books;
 /// How far a long reading is.
 pub mod progress;
+/// Messages that could not be applied.
+pub mod quarantine;
 /// A part of the log, named by positions or times.
 pub mod range;
 /// Leases, with recalls from other gateways.

@@ -29,7 +29,7 @@ impl Progress {
             return;
         }
         self.said = Some(Instant::now());
-        let percent = if self.until == 0 { 100 } else { position * 100 / self.until };
+        let percent = (position * 100).checked_div(self.until).unwrap_or(100);
         eprint!("\r{percent:>3} %  position {position} of {}  {} s ", self.until, self.begin.elapsed().as_secs());
         let _ = std::io::stderr().flush();
     }

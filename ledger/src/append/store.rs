@@ -10,7 +10,7 @@ use crate::tree;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub enum StoreError {
     /// The database failed or refused.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -23,7 +23,7 @@ pub(super) enum StoreError {
 }
 
 /// Writes everything of a batch within the caller's transaction.
-pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
+pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     // First, so that of two writers the stale one stops here and locks nothing else.
     head(db, state).await?;
     accounts(db, &state.books).await?;
@@ -33,6 +33,7 @@ pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Writte
     keys(db, &state.books).await?;
     references(db, &state.books).await?;
     prices(db, &state.books).await?;
+    closed(db, &state.books).await?;
     lives(db, state, written).await?;
     events(db, written).await?;
     tree::store(db, &written.tiles).await?;
@@ -72,11 +73,15 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
     let seqs: Vec<i64> = rows.iter().map(|row| row.seq as i64).collect();
     // A clock may be set back, the time in the log does not go back: a month is a range of positions.
     let bytes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_ref()).collect();
+    let times: Vec<Option<chrono::DateTime<chrono::Utc>>> = rows.iter().map(|row| row.recorded_at).collect();
     sqlx::query!(
         "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
-         select new.*, recorded.at
-         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[]) as new
-         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $9) as recorded",
+         select position, event_id, event_type, account_id, request_id, emitter, seq, event,
+                coalesce(new.recorded_at, recorded.at)
+         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[],
+                     $9::timestamptz[])
+              as new(position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
+         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $10) as recorded",
         &positions,
         &ids,
         &types,
@@ -85,6 +90,7 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
         &emitters,
         &seqs,
         &bytes as &[&[u8]],
+        &times as &[Option<chrono::DateTime<chrono::Utc>>],
         positions.first().map_or(0, |first| first - 1)
     )
     .execute(&mut *db)
@@ -312,6 +318,23 @@ async fn prices(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> 
     Ok(())
 }
 
+async fn closed(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
+    for (id, closed) in books.changed.closed.iter().filter_map(|id| books.closed.get(id).map(|closed| (id, closed))) {
+        sqlx::query!(
+            "update ledger.quarantine set state = $2, position = $3, emitter = coalesce(emitter, $4), seq = coalesce(seq, $5)
+             where id = $1",
+            *id as i64,
+            closed.closed_as.name(),
+            closed.position as i64,
+            closed.said.map(|(emitter, _)| emitter.0),
+            closed.said.map(|(_, seq)| seq as i64)
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn lives(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     for (gateway, life) in written.lives.iter().filter_map(|id| state.lives.get(id).map(|life| (id, life))) {
         let gates: Vec<i64> = life.gates.iter().map(|seq| *seq as i64).collect();
@@ -353,6 +376,25 @@ async fn oddities(db: &mut PgConnection, state: &State, written: &Written) -> Re
             row.seq.map(|seq| seq as i64),
             row.reason,
             row.message.payload.as_ref()
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    for (id, reason) in &written.refused_again {
+        sqlx::query!(
+            "update ledger.quarantine set retry_reason = $2, retried_at = now() where id = $1 and state = 'open'",
+            *id as i64,
+            reason
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    for (emitter, count) in &written.repeated {
+        sqlx::query!(
+            "insert into ledger.repeats (emitter, count) values ($1, $2)
+             on conflict (emitter) do update set count = repeats.count + excluded.count, last_at = now()",
+            emitter.0,
+            count
         )
         .execute(&mut *db)
         .await?;

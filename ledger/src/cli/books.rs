@@ -7,44 +7,6 @@ use crate::config::DatabaseConfig;
 use crate::database;
 
 #[derive(Args)]
-pub(super) struct VerifyArgs {
-    #[command(flatten)]
-    database: DatabaseConfig,
-    /// One JSON object instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn verify(args: VerifyArgs) -> Result<i32> {
-    let mut db = database::options(&args.database.database_url)?.connect().await.context("cannot reach PostgreSQL")?;
-    let report = crate::verify::verify(&mut db).await?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
-        return Ok(i32::from(!report.ok));
-    }
-    println!("events        {} (to position {})", report.events, report.position);
-    match report.read_models_position {
-        Some(position) => println!("read models   at position {position}"),
-        None => println!("read models   none"),
-    }
-    println!("accounts      {}", report.accounts);
-    println!("requests      {} ({} holds open)", report.requests, report.open_holds);
-    println!("quarantined   {}", report.quarantined);
-    for (note, count) in &report.notes {
-        println!("noted         {count} × {note}");
-    }
-    for difference in &report.differences {
-        let at = difference.position.map_or(String::new(), |position| format!(" at {position}"));
-        println!("DIFFERS       {}{at}: {}", difference.of, difference.what);
-    }
-    match report.ok {
-        true => println!("verified: everything derived is what the events add up to"),
-        false => println!("NOT verified: {} differences", report.difference_count),
-    }
-    Ok(i32::from(!report.ok))
-}
-
-#[derive(Args)]
 pub(super) struct LossesArgs {
     #[command(flatten)]
     database: DatabaseConfig,

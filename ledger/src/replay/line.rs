@@ -123,5 +123,7 @@ fn what(payload: &Payload) -> String {
         Payload::ApiKeyRevoked(data) => format!("{} by {}", data.api_key_id, data.by),
         Payload::GatewayFenced(data) => format!("life {} is over", data.gateway),
         Payload::PriceBookPublished(data) => format!("prices {} by {}", data.book.version, data.by),
+        Payload::QuarantineReplayed(data) => format!("entry {} by {}: {}", data.entry, data.by, data.why),
+        Payload::QuarantineDismissed(data) => format!("entry {} by {}: {}", data.entry, data.by, data.why),
     }
 }

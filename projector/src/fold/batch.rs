@@ -54,8 +54,12 @@ impl<'a> Batch<'a> {
             | Payload::CreditsDeducted(_)
             | Payload::AuthorizationReleased(_)
             | Payload::AuthorizationExpired(_) => self.request(place, event)?,
-            // What customers see as available includes leases, so a lease moves nothing here.
-            Payload::LeaseGranted(_) | Payload::LeaseReturned(_) => {}
+            // What customers see as available includes leases, so a lease moves nothing here; nor does what an operator did
+            // about the quarantine, since the event that was replayed is in the log itself.
+            Payload::LeaseGranted(_)
+            | Payload::LeaseReturned(_)
+            | Payload::QuarantineReplayed(_)
+            | Payload::QuarantineDismissed(_) => {}
             Payload::GatewayFenced(data) => {
                 if self.memory.fenced.insert(data.gateway) {
                     self.changes.fenced.push((data.gateway.0, position));

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::moved::Moved;
 use super::slots::{Change, Ending, FollowUp, Slots};
-use super::state::{Account, ApiKey, Hold, Lease, Published, Referenced};
+use super::state::{Account, ApiKey, Closed, ClosedAs, Hold, Lease, Published, Referenced};
 use super::{Books, Note};
 use crate::event::{Event, Header, Payload, RequestAuthorized, UsageRecorded};
 use crate::ids::{AccountId, EmitterId, RequestId};
@@ -142,6 +142,19 @@ impl Books {
                 self.changed.prices.insert(book.version);
                 self.prices.insert(book.version, Published { position, book });
                 Outcome::default()
+            }
+            Payload::QuarantineReplayed(data) => {
+                if data.position >= position {
+                    return Err(Rejected::Contradiction("what was replayed comes before its replay"));
+                }
+                let said = Some((data.emitter, data.seq));
+                let closed = Closed { position, closed_as: ClosedAs::Replayed, sha256: data.sha256, said };
+                self.closed(data.entry, closed)?
+            }
+            Payload::QuarantineDismissed(data) => {
+                let said = data.emitter.zip(data.seq);
+                let closed = Closed { position, closed_as: ClosedAs::Dismissed, sha256: data.sha256, said };
+                self.closed(data.entry, closed)?
             }
         };
         self.see(header.emitter, header.seq);
@@ -331,6 +344,15 @@ impl Books {
         }
         self.emitters.entry(gateway).or_default().fenced = true;
         self.never_came(gateway, missing);
+        Ok(Outcome::default())
+    }
+
+    fn closed(&mut self, entry: u64, closed: Closed) -> Result<Outcome, Rejected> {
+        if self.closed.contains_key(&entry) {
+            return Err(Rejected::Contradiction("the entry of the quarantine was dealt with before"));
+        }
+        self.changed.closed.insert(entry);
+        self.closed.insert(entry, closed);
         Ok(Outcome::default())
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::slots::Slots;
-use crate::api_key::KeyHash;
+use crate::hash::{KeyHash, MessageHash};
 use crate::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use crate::money::{MoneyError, Nanocredits};
 use crate::price_book::PriceBook;
@@ -13,7 +14,7 @@ use crate::seq_set::SeqSet;
 use crate::tier::Tier;
 
 /// One account's money. `bought = unleased + leased + held + charged`, and each part is at least zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Whose.
     pub account_id: AccountId,
@@ -59,7 +60,7 @@ impl Account {
 }
 
 /// Credits of one account set aside for one life of a gateway. All totals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Granted in all, credits.
     pub granted: Nanocredits,
@@ -84,7 +85,7 @@ impl Lease {
 }
 
 /// One request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Which.
     pub request_id: RequestId,
@@ -99,7 +100,7 @@ pub struct Hold {
 }
 
 /// One life of one process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emitter {
     /// Appended.
     pub seen: SeqSet,
@@ -110,7 +111,7 @@ pub struct Emitter {
 }
 
 /// One key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -142,10 +143,42 @@ pub struct Referenced {
 }
 
 /// A price book in force from a position on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Published {
     /// Position of its event.
     pub position: u64,
     /// All prices.
     pub book: Arc<PriceBook>,
+}
+
+/// What became of an entry of the quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Position of the event that says so.
+    pub position: u64,
+    /// What became of it.
+    pub closed_as: ClosedAs,
+    /// SHA-256 of its message's bytes.
+    pub sha256: MessageHash,
+    /// Who said it under which number, where that can be read.
+    pub said: Option<(EmitterId, u64)>,
+}
+
+/// How an entry of the quarantine was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClosedAs {
+    /// Its event is in the log.
+    Replayed,
+    /// It will never be applied.
+    Dismissed,
+}
+
+impl ClosedAs {
+    /// As it is written in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replayed => "replayed",
+            Self::Dismissed => "dismissed",
+        }
+    }
 }

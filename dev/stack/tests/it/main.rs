@@ -1,5 +1,6 @@
 //! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
+mod asyncapi;
 mod children;
 mod compose;
 mod run;

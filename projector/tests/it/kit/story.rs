@@ -150,7 +150,7 @@ impl Story {
             usage,
             source: UsageSource::Provider,
             status,
-            error_message: None,
+            error: None,
             latency_ms: 1_200,
             ttft_ms: Some(300),
             streamed: true,
