@@ -57,8 +57,9 @@ async fn a_charge_is_proved_at_once_and_to_its_account_alone() {
 async fn a_request_that_runs_is_shown_as_far_as_it_is() {
     let world = World::start();
     let account = world.account("team", "100");
-    let stream =
-        world.open(&account.key, &streamed(chat(HAIKU, 100, "completion_tokens=50 chunks=5 chunk_ms=800"))).await;
+    let stream = world
+        .open(&account.key, &streamed(chat(HAIKU, 100, "prompt_tokens=25 completion_tokens=50 chunks=5 chunk_ms=800")))
+        .await;
     let id = stream.request_id();
     let during = receipt(&world, &id, &account.key).await;
     assert_eq!((&during["complete"], events_in(&during).count()), (&false.into(), 1), "{during}");
@@ -67,7 +68,7 @@ async fn a_request_that_runs_is_shown_as_far_as_it_is() {
     stream.events().await;
     let after = receipt(&world, &id, &account.key).await;
     let (code, checked) = check(&world, &after);
-    assert_eq!((code, &checked["complete"], &checked["charged"]), (0, &true.into(), &"0.04".into()), "{checked}");
+    assert_eq!((code, &checked["complete"], &checked["charged"]), (0, &true.into(), &"0.044".into()), "{checked}");
     world.close().await;
 }
 
