@@ -353,7 +353,7 @@ impl Books {
         }
         self.changed.closed.insert(entry);
         self.closed.insert(entry, closed);
-        Ok(QUIET)
+        Ok(Outcome::default())
     }
 
     fn opened(

@@ -26,7 +26,6 @@ mod system_receipts;
 mod system_reconcile;
 mod system_request_id;
 mod system_rerate;
-mod system_rolling_upgrade;
 mod system_sdk;
 mod system_statement;
 mod system_streams;

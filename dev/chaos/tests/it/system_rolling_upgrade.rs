@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::local::StackOptions;
 
-use crate::chaos_kit::{Ask, Ended, Heard, Load, OPEN_HOLDS, World, blocking};
+use chaos::{Ask, Ended, Heard, Load, OPEN_HOLDS, World, blocking};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_process_is_replaced_under_load_and_every_charge_is_right() {
