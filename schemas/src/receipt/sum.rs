@@ -15,7 +15,7 @@ pub struct Sum {
     pub rated: Option<Nanocredits>,
     /// Charged, credits: the smaller of the two, once the request has ended with a charge.
     pub charged: Option<Nanocredits>,
-    /// Given (more than zero) or taken (less) afterwards, credits: usage that came after the end.
+    /// Given (more than zero) or taken (less) afterwards, credits: usage that came after the end, corrections.
     pub adjusted: Nanocredits,
     /// The request has ended.
     pub complete: bool,

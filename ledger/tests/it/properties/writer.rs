@@ -90,6 +90,8 @@ struct Inner {
     database: (String, PgConnectOptions),
     writer: Running,
     db: PgConnection,
+    /// As commands read.
+    pool: PgPool,
     cell: Cell,
     stream_seq: u64,
     accounts: Vec<AccountId>,
@@ -129,10 +131,11 @@ impl StateMachineTest for Ledger {
             let writer = Running::take_over(&database.1, &cell).await;
             writer.submit.command(FirstPriceBook).await.unwrap();
             let db = database.1.connect().await.unwrap();
+            let pool = ledger::database::reading_pool(&database.1);
             let (accounts, lives, requests) = (Vec::new(), Vec::new(), HashMap::new());
             let said = HashMap::new();
             let mut inner =
-                Inner { databases, database, writer, db, cell, stream_seq: 0, accounts, lives, requests, said };
+                Inner { databases, database, writer, db, pool, cell, stream_seq: 0, accounts, lives, requests, said };
             inner.act(maps).await;
             inner
         });
@@ -237,15 +240,15 @@ impl Inner {
                     batch.items.push(self.message(subject, Bytes::from_static(b"{"), false));
                 }
                 Action::Replay { said, .. } => {
-                    let (entry, pool) = self.kept(&mut batch, *said).await;
+                    let entry = self.kept(&mut batch, *said).await;
                     let (by, why) = words();
-                    let read = ReplayEntry::read(&pool, ReplayQuarantined { entry, by, why }).await;
+                    let read = ReplayEntry::read(&self.pool, ReplayQuarantined { entry, by, why }).await;
                     batch.command(action, read.unwrap());
                 }
                 Action::Dismiss { said, .. } => {
-                    let (entry, pool) = self.kept(&mut batch, *said).await;
+                    let entry = self.kept(&mut batch, *said).await;
                     let (by, why) = words();
-                    let read = DismissEntry::read(&pool, DismissQuarantined { entry, by, why }).await;
+                    let read = DismissEntry::read(&self.pool, DismissQuarantined { entry, by, why }).await;
                     batch.command(action, read.unwrap());
                 }
                 Action::BeginFence { life } => batch.command(action, BeginFence { gateway: self.lives[*life] }),
@@ -288,11 +291,11 @@ impl Inner {
     }
 
     /// The entry of something that was quarantined, which must be in the database before it can be read.
-    async fn kept(&mut self, batch: &mut Batch, said: usize) -> (u64, PgPool) {
+    async fn kept(&mut self, batch: &mut Batch, said: usize) -> u64 {
         self.finish(batch).await;
         let first = sqlx::query_scalar("select id from ledger.quarantine where message = $1 order by id limit 1");
         let entry: i64 = first.bind(self.said[&said].1.as_ref()).fetch_one(&mut self.db).await.unwrap();
-        (entry as u64, ledger::database::reading_pool(&self.database.1))
+        entry as u64
     }
 
     /// Hands over what was collected, all at once, and waits until it is committed.
