@@ -9,6 +9,7 @@ use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use schemas::money::Nanocredits;
 
 use super::facts::{Facts, microseconds};
+use super::journal;
 use super::read::Read;
 use super::report::Report;
 use crate::append::follow_up_payload;
@@ -44,6 +45,7 @@ pub(super) struct Counts {
     pub(super) references: u64,
     pub(super) leases: u64,
     pub(super) notes: u64,
+    pub(super) journal: u64,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub struct Page {
     pub(super) leases: HashSet<(EmitterId, AccountId)>,
     pub(super) notes: Vec<(u64, &'static str)>,
     pub(super) transactions: BTreeMap<u64, Transaction>,
+    pub(super) journal: BTreeMap<u64, journal::Entry>,
 }
 
 /// A row of `read_models.credit_transactions`.
@@ -131,8 +134,13 @@ impl Fold {
             self.counts.leases += u64::from(!self.books.leases.contains_key(&(data.gateway, account)));
         }
         match self.books.apply(position, event) {
-            Ok(Applied::New { follow_up, note, .. }) => {
+            Ok(Applied::New { follow_up, note, moved }) => {
                 self.note(position, note, page, report);
+                let account = header.account_id.and_then(|id| self.books.accounts.get(&id));
+                if let Some(entry) = journal::entry(read, event, &moved, account) {
+                    self.counts.journal += 1;
+                    page.journal.insert(position, entry);
+                }
                 if let (Some(follow_up), Some(account_id), Some(request_id)) =
                     (follow_up, header.account_id, header.request_id)
                 {

@@ -5,7 +5,7 @@
 //! | read | each event: its columns are what its bytes say | a few pages; a thread of its own |
 //! | tree | each event against its leaf, tiles against tiles, checkpoints against roots | a few tiles |
 //! | fold | positions, emitters' counters, times, rules of the books, what the ledger had to say next | accounts, keys, lives; open leases; requests under way |
-//! | page | requests, references, notes, top-ups against their rows; what is final is forgotten | a page's rows |
+//! | page | requests, references, notes, top-ups, the journal against their rows; what is final is forgotten | a page's rows |
 //! | read models | at the projection's checkpoint, half-way through the fold: balances, keys, days | a chunk of rows |
 //! | tables | accounts, leases, keys, emitters, prices; rows that are in no event | a chunk of rows |
 //!
@@ -13,6 +13,7 @@
 
 mod facts;
 mod fold;
+mod journal;
 mod models;
 mod read;
 mod report;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::facts::microseconds;
 use super::fold::Fold;
+use super::journal;
 use super::report::Report;
 use super::requests::{Models, compare_usages};
 
@@ -18,10 +19,16 @@ const CHUNK: usize = 4_096;
 
 /// The live version; none before a projector ran for the first time.
 pub(super) async fn live(db: &mut PgConnection) -> Result<Option<Models>> {
-    let row = sqlx::query!("select version, position from projector.projection where name = 'read_models' and live")
-        .fetch_optional(db)
-        .await?;
-    Ok(row.map(|row| Models { version: row.version, position: row.position as u64 }))
+    let row = sqlx::query!(
+        "select version, position, history_from from projector.projection where name = 'read_models' and live"
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Models {
+        version: row.version,
+        position: row.position as u64,
+        history_from: row.history_from.map_or(u64::MAX, |from| from as u64),
+    }))
 }
 
 /// Everything that is not compared page by page. The fold is at the checkpoint.
@@ -32,6 +39,7 @@ pub(super) async fn compare(db: &mut PgConnection, fold: &Fold, models: Models, 
     days(db, models, report).await?;
     fences(db, fold, models, report).await?;
     prices(db, fold, models, report).await?;
+    journal::count(db, models, fold.counts.journal, report).await?;
     counts(db, fold, models, report).await
 }
 

@@ -30,6 +30,8 @@ const CHUNK: usize = 4_096;
 pub(super) struct Models {
     pub(super) version: i32,
     pub(super) position: u64,
+    /// The journal is complete from here on.
+    pub(super) history_from: u64,
 }
 
 /// Rows of `ledger.holds`, with the time of the authorization.

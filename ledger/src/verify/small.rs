@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use super::facts::microseconds;
 use super::fold::{Fold, Page, Transaction};
+use super::journal;
 use super::read::Read;
 use super::report::Report;
 use super::requests::Models;
@@ -47,7 +48,10 @@ pub(super) async fn compare(
     references(db, fold, report).await?;
     leases(db, fold, page, report).await?;
     match models {
-        Some(models) => transactions(db, models, page, positions, report).await,
+        Some(models) => {
+            transactions(db, models, page, positions, report).await?;
+            journal::compare(db, models, &page.journal, report).await
+        }
         None => Ok(()),
     }
 }

@@ -204,6 +204,20 @@ async fn tampering_with_what_is_derived_is_found_and_named() {
                 "credit_transactions",
                 Some(reference),
             ),
+            (
+                format!("update read_models.journal set balance_after = balance_after + 1 where position = {of_usage}"),
+                "journal",
+                Some(of_usage),
+            ),
+            (
+                format!(
+                    "insert into read_models.journal (version, account_id, position, recorded_at, livemode, entry, held, balance_after, held_after)
+                     select version, account_id, position + 1000000, recorded_at, livemode, entry, held, balance_after, held_after
+                     from read_models.journal where position = {of_usage}"
+                ),
+                "journal",
+                None,
+            ),
             ("update read_models.usage_daily set requests = requests + 1".into(), "usage_daily", None),
             ("update read_models.api_keys set last_used_at = null".into(), "api_keys", None),
             ("delete from read_models.fenced_gateways".into(), "fenced_gateways", Some(fence)),
