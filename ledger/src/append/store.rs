@@ -1,5 +1,6 @@
 //! Writes a batch: one statement a table, the log's end last and on condition of the epoch.
 
+use chrono::{DateTime, Utc};
 use schemas::books::{Books, Ending};
 use schemas::merkle::Hash;
 use sqlx::PgConnection;
@@ -25,41 +26,46 @@ pub enum StoreError {
 /// Writes everything of a batch within the caller's transaction.
 pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     // First, so that of two writers the stale one stops here and locks nothing else.
-    head(db, state).await?;
+    let recorded_at = head(db, state, written).await?;
     accounts(db, &state.books).await?;
     leases(db, &state.books).await?;
-    holds(db, &state.books).await?;
+    holds(db, &state.books, recorded_at).await?;
     emitters(db, &state.books).await?;
     keys(db, &state.books).await?;
     references(db, &state.books).await?;
     prices(db, &state.books).await?;
     closed(db, &state.books).await?;
     lives(db, state, written).await?;
-    events(db, written).await?;
+    events(db, written, recorded_at).await?;
     tree::store(db, &written.tiles).await?;
     oddities(db, state, written).await
 }
 
-async fn head(db: &mut PgConnection, state: &State) -> Result<(), StoreError> {
+/// When the batch is recorded: a clock may be set back, the time in the log does not go back, so that a month is a range of
+/// positions.
+async fn head(db: &mut PgConnection, state: &State, written: &Written) -> Result<DateTime<Utc>, StoreError> {
     let (head, edge) = (&state.head, state.tree.edge());
-    let done = sqlx::query!(
-        "update ledger.head set position = $1, generation = $2, stream_seq = $3, stream_anchor = $4, tree_size = $5,
+    let before = written.events.first().map_or(head.position, |row| row.position - 1);
+    let recorded_at = sqlx::query_scalar!(
+        r#"update ledger.head set position = $1, generation = $2, stream_seq = $3, stream_anchor = $4, tree_size = $5,
                 tree_peaks = $6
-         where epoch = $7",
+         where epoch = $7
+         returning greatest(now(), (select e.recorded_at from ledger.events e where e.position = $8)) as "recorded_at!""#,
         head.position as i64,
         head.generation as i64,
         head.stream_seq as i64,
         head.anchor.as_ref().map(|anchor| &anchor.0[..]),
         edge.size() as i64,
         Hash::concat(edge.peaks()),
-        head.epoch as i64
+        head.epoch as i64,
+        before as i64
     )
-    .execute(db)
+    .fetch_optional(db)
     .await?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::StaleEpoch) }
+    recorded_at.ok_or(StoreError::StaleEpoch)
 }
 
-async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreError> {
+async fn events(db: &mut PgConnection, written: &Written, recorded_at: DateTime<Utc>) -> Result<(), StoreError> {
     let rows = &written.events;
     if rows.is_empty() {
         return Ok(());
@@ -71,17 +77,12 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
     let requests: Vec<_> = rows.iter().map(|row| row.request_id).collect();
     let emitters: Vec<_> = rows.iter().map(|row| row.emitter.0).collect();
     let seqs: Vec<i64> = rows.iter().map(|row| row.seq as i64).collect();
-    // A clock may be set back, the time in the log does not go back: a month is a range of positions.
     let bytes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_ref()).collect();
-    let times: Vec<Option<chrono::DateTime<chrono::Utc>>> = rows.iter().map(|row| row.recorded_at).collect();
+    let times: Vec<DateTime<Utc>> = rows.iter().map(|row| row.recorded_at.unwrap_or(recorded_at)).collect();
     sqlx::query!(
         "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
-         select position, event_id, event_type, account_id, request_id, emitter, seq, event,
-                coalesce(new.recorded_at, recorded.at)
-         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[],
-                     $9::timestamptz[])
-              as new(position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
-         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $10) as recorded",
+         select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[],
+                              $8::bytea[], $9::timestamptz[])",
         &positions,
         &ids,
         &types,
@@ -90,8 +91,7 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
         &emitters,
         &seqs,
         &bytes as &[&[u8]],
-        &times as &[Option<chrono::DateTime<chrono::Utc>>],
-        positions.first().map_or(0, |first| first - 1)
+        &times
     )
     .execute(&mut *db)
     .await?;
@@ -177,7 +177,7 @@ async fn leases(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> 
     Ok(())
 }
 
-async fn holds(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
+async fn holds(db: &mut PgConnection, books: &Books, recorded_at: DateTime<Utc>) -> Result<(), StoreError> {
     let mut ids: Vec<_> = books.changed.holds.iter().collect();
     ids.sort_unstable();
     let rows: Vec<_> = ids.into_iter().filter_map(|id| books.holds.get(id)).collect();
@@ -198,7 +198,7 @@ async fn holds(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into ledger.holds (request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed,
                                    charged, authorized_time)
-         select *, case when authorized_at is not null then now() end
+         select *, case when authorized_at is not null then $11::timestamptz end
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[],
                      $8::text[], $9::bigint[], $10::bigint[])
               as new(request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged)
@@ -216,7 +216,8 @@ async fn holds(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
         &usages as &[Option<i64>],
         &endings as &[Option<String>],
         &claims as &[Option<i64>],
-        &charged as &[Option<i64>]
+        &charged as &[Option<i64>],
+        recorded_at
     )
     .execute(db)
     .await?;

@@ -30,6 +30,8 @@ const BATCH: usize = 1_000;
 const REMEMBERED: usize = 400_000;
 /// By this name `public.position_at` knows an append that runs, and may still bring events that were recorded by now.
 const SESSION: &str = "ledger-append";
+/// PostgreSQL ends the transaction of a writer that is paused in the midst of it, so that a standby is not kept waiting.
+const SILENCE: &str = "3s";
 /// A restart of PostgreSQL takes a second or two; asked this often, it is noticed at once.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -146,7 +148,7 @@ impl Writer {
         inbox: mpsc::Receiver<Item>,
         announcer: Announcer,
     ) -> Result<(Self, watch::Receiver<View>)> {
-        let options = options.application_name(SESSION);
+        let options = options.application_name(SESSION).options([("idle_in_transaction_session_timeout", SILENCE)]);
         let mut db = options.connect().await.context("cannot connect to PostgreSQL")?;
         sqlx::query!("update ledger.head set epoch = epoch + 1").execute(&mut db).await?;
         let mut state = State::default();

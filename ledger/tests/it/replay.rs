@@ -175,6 +175,9 @@ async fn in_two_months(told: &Told) {
     .execute(&mut db)
     .await
     .unwrap();
+    let holds =
+        "update ledger.holds set authorized_time = e.recorded_at from ledger.events e where e.position = authorized_at";
+    sqlx::query(holds).execute(&mut db).await.unwrap();
 }
 
 async fn of_month(told: &Told, account: AccountId, month: &str) -> anyhow::Result<Statement> {
