@@ -9,7 +9,10 @@ pub struct Progress {
     is_shown: bool,
 }
 
+/// It is drawn so often at most.
 const EVERY: Duration = Duration::from_millis(250);
+/// The bar has so many places.
+const PLACES: u64 = 30;
 
 impl Progress {
     /// Up to a position. `beside_output`: what is read is printed to the same terminal meanwhile, so it speaks for itself.
@@ -29,9 +32,23 @@ impl Progress {
             return;
         }
         self.said = Some(Instant::now());
-        let percent = (position * 100).checked_div(self.until).unwrap_or(100);
-        eprint!("\r{percent:>3} %  position {position} of {}  {} s ", self.until, self.begin.elapsed().as_secs());
+        let until = self.until.max(1);
+        let share = position.min(until) * PLACES / until;
+        let (full, empty) = ("█".repeat(share as usize), "·".repeat((PLACES - share) as usize));
+        let rate = position as f64 / self.begin.elapsed().as_secs_f64().max(0.001);
+        let left = self.until.saturating_sub(position) as f64 / rate.max(1.0);
+        let percent = position * 100 / until;
+        eprint!(
+            "\r\x1b[K{full}{empty} {percent:>3} %  position {position} of {}  {rate:.0}/s  {left:.0} s left",
+            self.until
+        );
         let _ = std::io::stderr().flush();
+    }
+
+    /// The same, where the end is known only now.
+    pub fn at_of(&mut self, position: u64, until: u64) {
+        self.until = until;
+        self.at(position);
     }
 
     /// Wipes the line.

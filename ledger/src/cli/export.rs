@@ -5,10 +5,10 @@ use clap::Args;
 use schemas::merkle::note::VerifierKey;
 use sqlx::ConnectOptions;
 
-use super::progress::Bar;
 use crate::config::DatabaseConfig;
 use crate::database;
 use crate::export::{self, Checked, Folder, SEGMENT};
+use crate::progress::Progress;
 
 #[derive(Args)]
 pub(super) struct ExportArgs {
@@ -57,8 +57,9 @@ struct Keys {
 
 pub(super) async fn export(args: ExportArgs) -> Result<i32> {
     let mut db = database::options(&args.database.database_url)?.connect().await.context("cannot reach PostgreSQL")?;
-    let mut bar = Bar::new();
-    let exported = export::export(&mut db, &Folder::new(&args.folder), args.segment, |done, of| bar.at(done, of)).await;
+    let mut bar = Progress::new(0, false);
+    let exported =
+        export::export(&mut db, &Folder::new(&args.folder), args.segment, |done, of| bar.at_of(done, of)).await;
     bar.end();
     let exported = exported?;
     if args.json {
@@ -73,8 +74,8 @@ pub(super) async fn export(args: ExportArgs) -> Result<i32> {
 }
 
 pub(super) fn verify_export(args: VerifyExportArgs) -> Result<i32> {
-    let mut bar = Bar::new();
-    let checked = export::check(&Folder::new(&args.folder), &args.keys.keys, |done, of| bar.at(done, of));
+    let mut bar = Progress::new(0, false);
+    let checked = export::check(&Folder::new(&args.folder), &args.keys.keys, |done, of| bar.at_of(done, of));
     bar.end();
     tell(&checked?, args.json, "verified: the folder is what was signed")?;
     Ok(0)
@@ -84,9 +85,9 @@ pub(super) async fn import(args: ImportArgs) -> Result<i32> {
     let options = database::options(&args.database.database_url)?;
     database::migrate(&options).await?;
     let mut db = options.connect().await.context("cannot reach PostgreSQL")?;
-    let mut bar = Bar::new();
+    let mut bar = Progress::new(0, false);
     let folder = Folder::new(&args.folder);
-    let checked = export::import(&mut db, &folder, &args.keys.keys, |done, of| bar.at(done, of)).await;
+    let checked = export::import(&mut db, &folder, &args.keys.keys, |done, of| bar.at_of(done, of)).await;
     bar.end();
     tell(&checked?, args.json, "imported; `projector rebuild` makes the read models")?;
     Ok(0)

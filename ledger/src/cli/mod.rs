@@ -10,7 +10,6 @@ mod emitters;
 mod export;
 mod key;
 mod prices;
-mod progress;
 mod quarantine;
 mod receipt;
 mod reconcile;

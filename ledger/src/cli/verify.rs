@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Args;
 use schemas::merkle::note::VerifierKey;
 
-use super::progress::Bar;
 use crate::config::DatabaseConfig;
 use crate::database;
+use crate::progress::Progress;
 use crate::verify::{Asked, Report};
 
 #[derive(Args)]
@@ -28,10 +28,10 @@ pub(super) struct VerifyArgs {
 
 pub(super) async fn verify(args: VerifyArgs) -> Result<i32> {
     let options = database::options(&args.database.database_url)?;
-    let mut bar = Bar::new();
+    let mut bar = Progress::new(0, false);
     let asked = Asked { keys: args.keys, state: args.state };
     let verified =
-        crate::verify::verify(&options, &asked, &mut |progress| bar.at(progress.position, progress.until)).await;
+        crate::verify::verify(&options, &asked, &mut |progress| bar.at_of(progress.position, progress.until)).await;
     bar.end();
     let report = verified?;
     match args.json {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use schemas::books::{Applied, Books, Note, Slots};
+use schemas::books::{Applied, Books, Moved, Note, Slots};
 use schemas::event::{Event, Header, Payload};
 use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
-use schemas::money::Nanocredits;
+use schemas::money::{Nanocredits, Picodollars};
 
 use super::facts::{Facts, microseconds};
 use super::journal;
@@ -136,11 +136,7 @@ impl Fold {
         match self.books.apply(position, event) {
             Ok(Applied::New { follow_up, note, moved }) => {
                 self.note(position, note, page, report);
-                let account = header.account_id.and_then(|id| self.books.accounts.get(&id));
-                if let Some(entry) = journal::entry(read, event, &moved, account) {
-                    self.counts.journal += 1;
-                    page.journal.insert(position, entry);
-                }
+                self.show(read, event, &moved, page);
                 if let (Some(follow_up), Some(account_id), Some(request_id)) =
                     (follow_up, header.account_id, header.request_id)
                 {
@@ -175,7 +171,7 @@ impl Fold {
             }
             _ => {}
         }
-        self.changed(read, event, page, report);
+        self.changed(read, page, report);
     }
 
     fn note(&mut self, position: u64, note: Option<Note>, page: &mut Page, report: &mut Report) {
@@ -203,18 +199,30 @@ impl Fold {
         page.requests.insert(request_id);
     }
 
-    /// Each account that the event changed must add up, and what it changed is remembered for the comparison.
-    fn changed(&mut self, read: &Read, event: &Event, page: &mut Page, report: &mut Report) {
-        // What customers see as available includes leases, so a lease moves nothing in the read models.
-        let is_seen =
-            !matches!(event.payload, Payload::LeaseGranted(_) | Payload::LeaseReturned(_) | Payload::GatewayFenced(_));
+    /// What the read models show of what an event moved.
+    fn show(&mut self, read: &Read, event: &Event, moved: &Moved, page: &mut Page) {
+        let Some(account) = event.header.account_id.and_then(|id| self.books.accounts.get(&id)) else { return };
+        // The provider's cost is not the account's.
+        let of_account = Moved { cost: Picodollars::ZERO, ..*moved };
+        let is_changed = matches!(event.payload, Payload::AccountOpened(_) | Payload::TierChanged(_));
+        if is_changed || !of_account.is_nothing() {
+            self.moved.insert(account.account_id, (read.position, read.recorded_at));
+        }
+        if !journal::is_entered(event, moved) {
+            return;
+        }
+        self.counts.journal += 1;
+        if !self.without_rows {
+            page.journal.insert(read.position, journal::entry(read, event, moved, account));
+        }
+    }
+
+    /// Each account that the event changed must add up.
+    fn changed(&mut self, read: &Read, page: &mut Page, report: &mut Report) {
         let changed = &mut self.books.changed;
         for account in changed.accounts.drain() {
             if self.books.accounts.get(&account).is_some_and(|account| !account.adds_up()) {
                 report.differs(Some(read.position), "accounts", format!("account {account} does not add up"));
-            }
-            if is_seen {
-                self.moved.insert(account, (read.position, read.recorded_at));
             }
         }
         page.leases.extend(changed.leases.drain());
@@ -224,6 +232,7 @@ impl Fold {
         changed.emitters.clear();
         changed.keys.clear();
         changed.prices.clear();
+        changed.closed.clear();
     }
 
     fn check_expected(&mut self, event: &Event, report: &mut Report) {

@@ -28,12 +28,15 @@ pub(super) struct Entry {
     held_after: i64,
 }
 
-/// The row of an event, if it has one: of an account's opening, and of all that moves money.
-pub(super) fn entry(read: &Read, event: &Event, moved: &Moved, account: Option<&Account>) -> Option<Entry> {
-    let account = account?;
+/// Whether an event has a row: an account's opening has, and all that moves money.
+pub(super) fn is_entered(event: &Event, moved: &Moved) -> bool {
+    matches!(event.payload, Payload::AccountOpened(_)) || !moved.is_nothing()
+}
+
+/// The row of an event, with what its account had after it.
+pub(super) fn entry(read: &Read, event: &Event, moved: &Moved, account: &Account) -> Entry {
     let entry = match event.payload {
         Payload::AccountOpened(_) => "opening",
-        _ if moved.is_nothing() => return None,
         Payload::CreditsAdded(_) => "top_up",
         Payload::CreditsAdjusted(_) => "adjustment",
         Payload::RequestAuthorized(_) => "hold",
@@ -45,7 +48,7 @@ pub(super) fn entry(read: &Read, event: &Event, moved: &Moved, account: Option<&
     };
     let Moved { added, adjusted, held, charged, lost, cost, .. } = *moved;
     let amounts = [added.get(), adjusted.get(), held.get(), charged.get(), lost.get(), cost.get()];
-    Some(Entry {
+    Entry {
         account_id: account.account_id.0,
         recorded_at: read.recorded_at,
         request_id: event.header.request_id.map(|id| id.0),
@@ -55,7 +58,7 @@ pub(super) fn entry(read: &Read, event: &Event, moved: &Moved, account: Option<&
         // In an account that adds up neither overflows.
         balance_after: account.bought.get().saturating_sub(account.charged.get()),
         held_after: account.held.get(),
-    })
+    }
 }
 
 /// Each row is looked for by its key: that there are no others is told by their number.

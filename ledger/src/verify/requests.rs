@@ -30,7 +30,7 @@ const CHUNK: usize = 4_096;
 pub(super) struct Models {
     pub(super) version: i32,
     pub(super) position: u64,
-    /// The journal is complete from here on.
+    /// The journal is complete from here on. Above 1 the version is of before an upgrade: its rows may lack what that added.
     pub(super) history_from: u64,
 }
 
@@ -136,8 +136,8 @@ pub(super) async fn compare(
 ) -> Result<()> {
     let ids: Vec<RequestId> = page.requests.iter().copied().collect();
     let usages = match models {
-        Some(models) => usage_rows(db, models.version, &ids).await?,
-        None => HashMap::new(),
+        Some(models) => usage_rows(db, models, &ids).await?,
+        None => Usages::default(),
     };
     let mut unequal = Vec::new();
     for id in ids {
@@ -201,7 +201,7 @@ pub(super) async fn compare_usages(
     let mut ids: Vec<RequestId> = fold.books.holds.keys().copied().collect();
     ids.sort_unstable();
     for chunk in ids.chunks(CHUNK) {
-        let usages = usage_rows(db, models.version, chunk).await?;
+        let usages = usage_rows(db, models, chunk).await?;
         for one in chunk.iter().filter_map(|id| One::of(fold, *id)) {
             if !one.facts.told && !one.is_used_in(&usages) {
                 one.usage_differs(&usages, models.position, report);
@@ -209,6 +209,14 @@ pub(super) async fn compare_usages(
         }
     }
     Ok(())
+}
+
+/// Rows of requests in the read models.
+#[derive(Default)]
+struct Usages {
+    of: HashMap<RequestId, UsageRow>,
+    /// Some may be of a projector that knew no codes of errors.
+    may_lack_codes: bool,
 }
 
 /// One request as the fold has it.
@@ -227,8 +235,14 @@ impl<'a> One<'a> {
             .is_some_and(|(hold, time)| hold == self.hold && *time == self.facts.authorized_time)
     }
 
-    fn is_used_in(&self, rows: &HashMap<RequestId, UsageRow>) -> bool {
-        rows.get(&self.hold.request_id).is_some_and(|row| *row == self.facts.row(self.hold))
+    fn is_used_in(&self, rows: &Usages) -> bool {
+        rows.of.get(&self.hold.request_id).is_some_and(|row| {
+            let mut should = self.facts.row(self.hold);
+            if rows.may_lack_codes && row.error_code.is_none() {
+                should.error_code = None;
+            }
+            *row == should
+        })
     }
 
     fn hold_differs(&self, rows: &Holds, report: &mut Report) {
@@ -245,9 +259,9 @@ impl<'a> One<'a> {
         report.differs(Some(self.facts.position), "holds", what);
     }
 
-    fn usage_differs(&self, rows: &HashMap<RequestId, UsageRow>, as_of: u64, report: &mut Report) {
+    fn usage_differs(&self, rows: &Usages, as_of: u64, report: &mut Report) {
         let id = self.hold.request_id;
-        let what = match rows.get(&id) {
+        let what = match rows.of.get(&id) {
             None => format!("{id} is missing"),
             Some(row) => format!("{id}, as of {as_of}: {}", self.facts.row(self.hold).differences(row)),
         };
@@ -275,7 +289,7 @@ async fn later_events(db: &mut PgConnection, ids: &[RequestId], after: u64) -> R
 }
 
 /// Rows of requests in a version of the read models.
-async fn usage_rows(db: &mut PgConnection, version: i32, ids: &[RequestId]) -> Result<HashMap<RequestId, UsageRow>> {
+async fn usage_rows(db: &mut PgConnection, models: Models, ids: &[RequestId]) -> Result<Usages> {
     // With the times inside, so that each is looked for in one partition.
     let (wanted, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
         ids.iter().filter_map(|id| time_of(id.0).map(|time| (id.0, time))).unzip();
@@ -290,7 +304,7 @@ async fn usage_rows(db: &mut PgConnection, version: i32, ids: &[RequestId]) -> R
            from unnest($2::uuid[], $3::timestamptz[]) as w(request_id, created_at)
            join read_models.requests r
              on r.version = $1 and r.request_id = w.request_id and r.created_at = w.created_at"#,
-        version,
+        models.version,
         &wanted,
         &times
     )
@@ -337,5 +351,5 @@ async fn usage_rows(db: &mut PgConnection, version: i32, ids: &[RequestId]) -> R
         };
         (id, row)
     });
-    Ok(rows.collect())
+    Ok(Usages { of: rows.collect(), may_lack_codes: models.history_from != 1 })
 }
