@@ -8,6 +8,7 @@
 //! | quiet | nothing runs, is held or is leased any more |
 //! | proof | – |
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
@@ -17,8 +18,8 @@ use crate::ask::Ask;
 use crate::client::{Ended, Heard};
 use crate::load::{Load, Told};
 use crate::mix::{self, HOT};
-use crate::proof::Evidence;
-use crate::schedule::{Harm, Setting, Target, schedule};
+use crate::proof::{Evidence, Line};
+use crate::schedule::{Setting, schedule};
 use crate::strike::{Striker, Struck};
 use crate::table::Figures;
 use crate::world::{CREDITS, World};
@@ -94,7 +95,7 @@ pub async fn run(world: &mut World, course: &Course) -> Result<Outcome> {
     let evidence = world.evidence().await?;
 
     let heard: Vec<&Heard> = told.iter().map(|told| &told.heard).collect();
-    let wrong = evidence.wrong(&heard, |id| lost_while_asleep(id, &told, &struck));
+    let wrong = evidence.wrong(&heard, |id| lost_before_its_fence(id, &told, &struck, &evidence.lines));
     let mut violations: Vec<String> = wrong.iter().map(|wrong| format!("{wrong:#}")).collect();
     violations.extend(told.iter().filter_map(|told| odd(world, &evidence, told).err().map(|odd| odd.to_string())));
     violations.extend(ended_by_themselves(world));
@@ -102,20 +103,16 @@ pub async fn run(world: &mut World, course: &Course) -> Result<Outcome> {
     Ok(Outcome { table, violations })
 }
 
-/// Whether the request was with a gateway that slept while NATS lost its data: then nobody could say its authorization again
-/// before that gateway was fenced, and P2 promises nothing.
-fn lost_while_asleep(id: &str, told: &[Told], struck: &[Struck]) -> bool {
-    let losses = || struck.iter().filter(|struck| struck.fault.harm.loses_data());
-    let robbed = |sleep: &&Struck| {
-        sleep.fault.harm == Harm::PausedLong && losses().any(|loss| (sleep.began..sleep.over).contains(&loss.began))
+/// Whether NATS lost its data between the request and the fence of the life that authorized it: its acknowledged
+/// authorization was lost with that, and its gateway could not say it again before it was fenced. P2 promises nothing then.
+fn lost_before_its_fence(id: &str, told: &[Told], struck: &[Struck], lines: &HashMap<String, Line>) -> bool {
+    let Some(fenced_ms) = lines.get(id).and_then(|line| line.fenced_ms) else { return false };
+    let Some(asked) = told.iter().find(|told| told.heard.request_id.as_deref() == Some(id)).map(|told| told.asked)
+    else {
+        return false;
     };
-    let was_with = |told: &Told| {
-        let end = told.asked + told.heard.took;
-        struck.iter().filter(robbed).any(|sleep| {
-            sleep.fault.target == Target::Gateway(told.turn.gateway) && told.asked < sleep.over && end > sleep.began
-        })
-    };
-    told.iter().any(|told| told.heard.request_id.as_deref() == Some(id) && was_with(told))
+    let mut losses = struck.iter().filter(|struck| struck.fault.harm.loses_data());
+    losses.any(|loss| asked < loss.over && loss.began_ms <= fenced_ms)
 }
 
 /// What a client should not hear, whatever goes wrong.

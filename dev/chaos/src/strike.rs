@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use stack::process::Process;
@@ -21,6 +21,8 @@ pub struct Struck {
     pub fault: Fault,
     /// When it happened.
     pub began: Instant,
+    /// The same, milliseconds since 1970.
+    pub began_ms: i64,
     /// When its process was brought back.
     pub over: Instant,
 }
@@ -71,7 +73,7 @@ impl<'a> Striker<'a> {
             Harm::Copied => "NATS's data is copied".to_owned(),
             harm => format!("{} {} for {:?}", fault.target, harm.name(), fault.lasts),
         });
-        let began = Instant::now();
+        let (began, began_ms) = (Instant::now(), now_ms());
         blocking(|| match fault.harm {
             Harm::Killed => {
                 process.take_down();
@@ -90,7 +92,7 @@ impl<'a> Striker<'a> {
             Harm::Wiped => nats.wipe_data(),
             Harm::Restored => nats.restore_data(&self.copy_dir()),
         })?;
-        self.open.push(Struck { fault: *fault, began, over: Instant::now() + fault.lasts });
+        self.open.push(Struck { fault: *fault, began, began_ms, over: Instant::now() + fault.lasts });
         Ok(())
     }
 
@@ -179,4 +181,9 @@ impl<'a> Striker<'a> {
         }
         self.nats().snapshot_data(&copy)
     }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

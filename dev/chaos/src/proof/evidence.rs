@@ -28,6 +28,8 @@ pub struct Line {
     pub account_id: String,
     /// Its authorization was read before its gateway's fence.
     pub counts: bool,
+    /// When the life that authorized it was fenced, if it was; milliseconds since 1970.
+    pub fenced_ms: Option<i64>,
     /// How it ended.
     pub ending: Option<String>,
     /// Set aside.
@@ -80,8 +82,13 @@ impl World {
                     holds.ending, coalesce(hold, 0) as hold, usage, charged, late.request_id is not null as late,
                     coalesce(adjusted, 0)::bigint as adjusted, coalesce(late_loss, 0)::bigint as late_loss,
                     (credits_used * 1e9)::bigint as credits_used, (cost_usd * 1e12)::bigint as cost_usd,
-                    input_tokens, output_tokens, status, usage_source
+                    input_tokens, output_tokens, status, usage_source, fenced_ms
              from ledger.holds
+             left join (
+                select (convert_from(event, 'UTF8')::json->'data'->>'gateway')::uuid as gateway,
+                       (extract(epoch from recorded_at) * 1000)::bigint as fenced_ms
+                from ledger.events where event_type = 'GatewayFenced'
+             ) as fences using (gateway)
              left join (
                 select request_id, -(data->>'amount')::numeric * 1e9 as adjusted, (data->>'loss')::numeric * 1e9 as late_loss
                 from (select request_id, convert_from(event, 'UTF8')::json->'data' as data from ledger.events
@@ -103,6 +110,7 @@ impl World {
             let line = Line {
                 account_id: row.get("account_id"),
                 counts: row.get("counts"),
+                fenced_ms: row.get("fenced_ms"),
                 ending: row.get("ending"),
                 hold: row.get("hold"),
                 usage: row.get("usage"),

@@ -106,7 +106,8 @@ impl Evidence {
             by_id.keys().copied().chain(self.lines.keys().chain(self.bill.keys()).map(String::as_str)).collect();
         wrong.extend(ids.into_iter().filter_map(|id| {
             let (heard, line, billed) = (by_id.get(id).copied(), self.lines.get(id), self.bill.get(id));
-            judge(id, &Case { heard, line, billed, excused: excused(id) }).err()
+            let excused = line.is_some_and(|line| !line.counts) && excused(id);
+            judge(id, &Case { heard, line, billed, excused }).err()
         }));
         wrong
     }
