@@ -38,6 +38,17 @@ pub struct Config {
     pub drain: Duration,
     /// How long providers are waited for.
     pub patience: Patience,
+    /// What becomes of a stream whose client leaves.
+    pub on_disconnect: OnDisconnect,
+}
+
+/// What becomes of a stream whose client leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// The provider's call is stopped at once; charged is an estimate of what was delivered.
+    Stop,
+    /// It is heard to its end for so long at most, and charged by the provider's word.
+    Drain(Duration),
 }
 
 /// How long a provider is waited for.
@@ -98,6 +109,11 @@ impl Config {
                 first_byte: seconds("LAYERS_UPSTREAM_FIRST_BYTE_SECONDS", 300)?,
                 silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
                 total: seconds("LAYERS_UPSTREAM_TOTAL_SECONDS", 780)?,
+            },
+            on_disconnect: match variable("LAYERS_ON_DISCONNECT").as_deref() {
+                None | Some("stop") => OnDisconnect::Stop,
+                Some("drain") => OnDisconnect::Drain(seconds("LAYERS_DRAIN_STREAM_SECONDS", 60)?),
+                Some(other) => bail!("LAYERS_ON_DISCONNECT: '{other}' is neither 'stop' nor 'drain'"),
             },
         })
     }
@@ -161,6 +177,7 @@ mod tests {
             (&[("NATS_URL", "n"), ("AI_GATEWAY_BASE_URL", "ftp://x")], "AI_GATEWAY_BASE_URL"),
             (&[("NATS_URL", "n"), ("LAYERS_MAX_CREDITS_PER_REQUEST", "-1")], "LAYERS_MAX_CREDITS_PER_REQUEST"),
             (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_ON_DISCONNECT", "hang")], "LAYERS_ON_DISCONNECT"),
         ] {
             let error = read(variables).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");

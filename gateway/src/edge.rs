@@ -5,7 +5,7 @@ use schemas::money::Nanocredits;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Patience};
+use crate::config::{Config, OnDisconnect, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::log::Log;
@@ -25,6 +25,7 @@ struct Inner {
     test_secret: Option<[u8; 32]>,
     max_credits_per_request: Nanocredits,
     patience: Patience,
+    on_disconnect: OnDisconnect,
     balances: Option<Balances>,
     log: Option<Log>,
     metrics: Metrics,
@@ -47,6 +48,7 @@ impl Edge {
             test_secret: config.test_secret.as_deref().map(digest),
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
+            on_disconnect: config.on_disconnect,
             balances,
             log,
             metrics: Metrics::default(),
@@ -82,6 +84,11 @@ impl Edge {
     /// The ledger's log, if there is a database.
     pub fn log(&self) -> Option<&Log> {
         self.0.log.as_ref()
+    }
+
+    /// What becomes of a stream whose client leaves.
+    pub fn on_disconnect(&self) -> OnDisconnect {
+        self.0.on_disconnect
     }
 
     /// The most that a filled-in output limit may cost.

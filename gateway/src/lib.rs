@@ -22,8 +22,11 @@ pub mod entrance;
 /// What every route needs.
 pub mod edge;
 
+// The way of every request that costs money.
+mod paid;
+
 // `POST /v1/chat/completions`.
-pub mod chat;
+mod chat;
 
 // The money side: callers, limits, holds and their settlement.
 pub mod till;
@@ -33,6 +36,9 @@ pub mod upstream;
 
 // Server-sent events, framed.
 pub mod sse;
+
+// The members of a request's body.
+mod fields;
 
 // JSON objects, changed in their text.
 pub mod splice;

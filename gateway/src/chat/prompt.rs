@@ -1,32 +1,14 @@
 //! The messages of a request: whether they are messages, and what of them the model will read.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::value::kind;
 use crate::error::Invalid;
+use crate::fields::{FromObject, UrlForm, empty, is_empty_array, kind, wrong_member};
+use crate::paid::Reads;
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
-
-/// What a model will read, as far as its price depends on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Prompt {
-    /// How many messages.
-    pub(super) messages: u64,
-    /// Images that are to be looked at in full.
-    pub(super) images: u64,
-    /// Images that are to be looked at in low detail.
-    pub(super) low_images: u64,
-    /// The text of image data, which no model reads as text, bytes.
-    pub(super) image_bytes: u64,
-    /// Files, such as PDFs.
-    pub(super) files: u64,
-}
 
 #[derive(serde::Deserialize)]
 struct Message<'a> {
@@ -68,48 +50,27 @@ struct File<'a> {
     file_data: Option<&'a RawValue>,
 }
 
-/// Read from an object and nothing else: what is derived takes an array as well, member by member.
-struct FromObject<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for FromObject<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = FromObject<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<FromObject<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(members)).map(FromObject)
-            }
-        }
-
-        deserializer.deserialize_map(Members(PhantomData))
+/// Reads the value of `messages`.
+pub(super) fn read(value: &str) -> Result<Reads, Invalid> {
+    if !value.starts_with('[') {
+        return Err(Invalid::wrong_type("messages", "an array of objects", kind(value)));
     }
+    // All at once; which message is wrong is found out only when one is.
+    let messages = serde_json::from_str::<Vec<FromObject<Message<'_>>>>(value);
+    let Ok(messages) = messages else { return Err(what_is_wrong(value)) };
+    if messages.is_empty() {
+        return Err(empty("messages"));
+    }
+    let mut prompt = Prompt(Reads { messages: messages.len() as u64, ..Reads::default() });
+    for (index, FromObject(message)) in messages.iter().enumerate() {
+        prompt.add(index, message)?;
+    }
+    Ok(prompt.0)
 }
 
-impl Prompt {
-    /// Reads the value of `messages`.
-    pub(super) fn read(value: &str) -> Result<Self, Invalid> {
-        if !value.starts_with('[') {
-            return Err(Invalid::wrong_type("messages", "an array of objects", kind(value)));
-        }
-        // All at once; which message is wrong is found out only when one is.
-        let messages = serde_json::from_str::<Vec<FromObject<Message<'_>>>>(value);
-        let Ok(messages) = messages else { return Err(what_is_wrong(value)) };
-        if messages.is_empty() {
-            return Err(empty("messages"));
-        }
-        let mut prompt = Self { messages: messages.len() as u64, ..Self::default() };
-        for (index, FromObject(message)) in messages.iter().enumerate() {
-            prompt.add(index, message)?;
-        }
-        Ok(prompt)
-    }
+struct Prompt(Reads);
 
+impl Prompt {
     fn add(&mut self, index: usize, message: &Message<'_>) -> Result<(), Invalid> {
         let at = |field: &str| format!("messages[{index}].{field}");
         check_role(message.role, || at("role"))?;
@@ -178,8 +139,8 @@ impl Prompt {
         if !url.starts_with('"') {
             return Err(Invalid::wrong_type(url_at(), "a string", kind(url)));
         }
-        match form(url) {
-            UrlForm::ImageData => self.image_bytes += url.len() as u64,
+        match UrlForm::of(url) {
+            UrlForm::ImageData => self.0.no_text_bytes += url.len() as u64,
             UrlForm::Web => {}
             UrlForm::Other => {
                 let message =
@@ -188,9 +149,9 @@ impl Prompt {
             }
         }
         if image.detail.as_deref() == Some("low") {
-            self.low_images += 1;
+            self.0.low_images += 1;
         } else {
-            self.images += 1;
+            self.0.images += 1;
         }
         Ok(())
     }
@@ -207,32 +168,8 @@ impl Prompt {
         if file.file_data.is_none() {
             return Err(Invalid::missing(format!("{at}.file_data")));
         }
-        self.files += 1;
+        self.0.files += 1;
         Ok(())
-    }
-}
-
-enum UrlForm {
-    /// Carries an image in itself.
-    ImageData,
-    /// Says where it is.
-    Web,
-    /// Carries something else, or is none.
-    Other,
-}
-
-/// What kind of URL a JSON string holds. Some writers escape slashes.
-fn form(json_string: &str) -> UrlForm {
-    const LONGEST_PREFIX: usize = 16;
-    let head: Vec<u8> = json_string.bytes().skip(1).filter(|byte| *byte != b'\\').take(LONGEST_PREFIX).collect();
-    let starts_with =
-        |prefix: &str| head.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
-    if starts_with("data:image/") {
-        UrlForm::ImageData
-    } else if starts_with("http://") || starts_with("https://") {
-        UrlForm::Web
-    } else {
-        UrlForm::Other
     }
 }
 
@@ -268,28 +205,12 @@ fn what_is_wrong(value: &str) -> Invalid {
     Invalid::unparseable()
 }
 
-/// A member is there twice, or has a type that says nothing.
-fn wrong_member(at: &str, error: &serde_json::Error) -> Invalid {
-    Invalid { code: Some("invalid_value"), param: Some(at.to_owned()), message: format!("Invalid '{at}': {error}.") }
-}
-
-pub(super) fn empty(at: &str) -> Invalid {
-    let message = format!(
-        "Invalid '{at}': empty array. Expected an array with minimum length 1, but got an empty array instead."
-    );
-    Invalid::new("empty_array", at, message)
-}
-
-fn is_empty_array(value: &str) -> bool {
-    value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| inner.trim().is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn refused(messages: &str) -> (Option<&'static str>, Option<String>) {
-        let invalid = Prompt::read(messages).unwrap_err();
+        let invalid = read(messages).unwrap_err();
         (invalid.code, invalid.param)
     }
 
@@ -327,14 +248,14 @@ mod tests {
         ] {
             assert_eq!(refused(messages), (Some(code), Some(param.to_owned())), "{messages}");
         }
-        let message = Prompt::read(r#""hi""#).unwrap_err().message;
+        let message = read(r#""hi""#).unwrap_err().message;
         assert_eq!(message, "Invalid type for 'messages': expected an array of objects, but got a string instead.");
     }
 
     #[test]
     fn a_message_without_content_is_a_message() {
         for messages in [r#"[{"role":"user"}]"#, r#"[{"role":"user","content":null,"name":"x"}]"#] {
-            assert_eq!(Prompt::read(messages).unwrap(), Prompt { messages: 1, ..Prompt::default() });
+            assert_eq!(read(messages).unwrap(), Reads { messages: 1, ..Reads::default() });
         }
     }
 
@@ -344,13 +265,14 @@ mod tests {
             {"type":"image_url","image_url":{"url":"data:image\/png;base64,AAAA"}},
             {"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}},
             {"type":"file","file":{"file_data":"data:application/pdf;base64,AA","filename":"a.pdf"}}]}]"#;
-        let expected = Prompt {
+        let expected = Reads {
             messages: 1,
             images: 1,
             low_images: 1,
-            image_bytes: r#""data:image\/png;base64,AAAA""#.len() as u64,
+            no_text_bytes: r#""data:image\/png;base64,AAAA""#.len() as u64,
             files: 1,
+            ..Reads::default()
         };
-        assert_eq!(Prompt::read(messages).unwrap(), expected);
+        assert_eq!(read(messages).unwrap(), expected);
     }
 }

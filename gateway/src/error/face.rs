@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -98,14 +99,22 @@ impl Face {
 
     /// OpenAI's body: `{"error":{"message","type","param","code"}}`.
     pub fn body(&self) -> String {
-        let error = Members {
+        serde_json::to_string(&Envelope { error: self.members() }).unwrap_or_default()
+    }
+
+    /// What stands under `error` in it.
+    pub fn error(&self) -> serde_json::Value {
+        serde_json::to_value(self.members()).unwrap_or_default()
+    }
+
+    fn members(&self) -> Members<'_> {
+        Members {
             message: &self.message,
             r#type: self.kind,
             param: self.param.as_deref(),
             code: self.code.as_deref(),
             details: &self.details,
-        };
-        serde_json::to_string(&Envelope { error }).unwrap_or_default()
+        }
     }
 }
 
@@ -145,7 +154,7 @@ impl Error {
             Self::TooLarge => Face::invalid(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Some("request_too_large"),
-                format!("The request body is larger than {} bytes.", crate::chat::BODY_LIMIT),
+                format!("The request body is larger than {} bytes.", crate::paid::BODY_LIMIT),
             ),
             Self::BodyTimeout => Face::invalid(
                 StatusCode::REQUEST_TIMEOUT,
@@ -228,9 +237,9 @@ impl Error {
     fn payment_face(&self) -> Face {
         const KIND: &str = "insufficient_funds";
         match self {
-            Self::InsufficientCredits { needed, available, affordable_max_tokens } => {
-                let hint = match affordable_max_tokens {
-                    Some(tokens) => format!("Lower max_tokens to {tokens} or add credits."),
+            Self::InsufficientCredits { needed, available, affordable } => {
+                let hint = match affordable {
+                    Some((limit, tokens)) => format!("Lower {limit} to {tokens} or add credits."),
                     None => "Add credits.".into(),
                 };
                 let message = format!(
@@ -241,7 +250,7 @@ impl Error {
                     credits_needed: Some(needed.to_string()),
                     credits_available: Some(available.to_string()),
                     credits_held: None,
-                    affordable_max_tokens: *affordable_max_tokens,
+                    affordable_max_tokens: affordable.map(|(_, tokens)| tokens),
                 };
                 face.never_retry()
             }
@@ -352,8 +361,9 @@ impl IntoResponse for Error {
         if face.never_retry {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
-        // For the outermost layer, which counts outcomes.
+        // For the outermost layers, which count outcomes and speak other dialects.
         response.extensions_mut().insert(Outcome(self.label()));
+        response.extensions_mut().insert(Arc::new(face));
         response
     }
 }
@@ -385,7 +395,7 @@ mod tests {
         let error = Error::InsufficientCredits {
             needed: credits("3.9"),
             available: credits("2.56"),
-            affordable_max_tokens: Some(440),
+            affordable: Some(("max_tokens", 440)),
         };
         let face = error.face();
         assert!(face.never_retry && face.retry_after.is_none());

@@ -4,8 +4,8 @@ use schemas::money::Nanocredits;
 use schemas::price_book::{Allowances, Model, PriceBook};
 use schemas::rate::{Bounds, RateError, ceiling};
 
-use super::ask::Ask;
-use super::image;
+use super::ask::{Ask, Limit};
+use super::image_tokens;
 
 /// The output limit that is filled in is never lower than this, unless the model cannot write so much.
 const LEAST_FILLED: u64 = 4_096;
@@ -14,36 +14,38 @@ const SAMPLE: u64 = 1_000_000;
 
 /// Everything but the output limit.
 pub(super) fn without_output(book: &PriceBook, ask: &Ask<'_>, model: &Model) -> Bounds {
+    let images = ask.writes.answers.saturating_mul(ask.writes.images);
     Bounds {
         input_tokens: input_tokens(&book.allowances, ask, model),
         output_tokens: 0,
-        images: if model.per_image.is_some() { images(ask) } else { 0 },
+        images: if model.per_image.is_some() { images } else { 0 },
         searches: searches(model),
     }
 }
 
 /// With an output limit for each answer.
 pub(super) fn with_output(bounds: Bounds, ask: &Ask<'_>, limit: u64) -> Bounds {
-    Bounds { output_tokens: limit.saturating_add(ask.output_beside_limit).saturating_mul(ask.choices), ..bounds }
+    let each = limit.saturating_add(ask.writes.beside_limit);
+    Bounds { output_tokens: each.saturating_mul(ask.writes.answers), ..bounds }
 }
 
 /// A tokenizer that works on bytes never makes more tokens than there are bytes, so the bytes of the body are a bound for
 /// all its text. Image data is not read as text, and is bounded by what the provider publishes for an image.
 fn input_tokens(allowed: &Allowances, ask: &Ask<'_>, model: &Model) -> u64 {
-    let prompt = &ask.prompt;
-    let text = ask.body.text().len() as u64 - prompt.image_bytes;
-    let tools = if ask.tools > 0 { allowed.tools_tokens + ask.tools * allowed.tool_tokens } else { 0 };
-    let structured = if ask.structured { allowed.schema_tokens } else { 0 };
-    let images = prompt.images * image::bound(model) + prompt.low_images * image::bound_low(model);
-    let tokens = text + allowed.request_tokens + prompt.messages * allowed.message_tokens + tools + structured + images;
+    let reads = &ask.reads;
+    let text = text_bytes(ask);
+    let tools = if reads.tools > 0 { allowed.tools_tokens + reads.tools * allowed.tool_tokens } else { 0 };
+    let structured = if reads.structured { allowed.schema_tokens } else { 0 };
+    let images = reads.images * image_tokens::bound(model) + reads.low_images * image_tokens::bound_low(model);
+    let hidden = allowed.request_tokens + reads.messages * allowed.message_tokens + reads.hidden_tokens;
+    let tokens = text + reads.tokens + hidden + tools + structured + images;
     // A few bytes of a PDF can be thousands of pages: nothing but the context window bounds what is read of it.
-    if prompt.files > 0 { tokens.max(u64::from(model.context_window.unwrap_or(u32::MAX))) } else { tokens }
+    if reads.files > 0 { tokens.max(u64::from(model.context_window.unwrap_or(u32::MAX))) } else { tokens }
 }
 
-/// Models that write images write one an answer when they are asked to; a few do more at most.
-fn images(ask: &Ask<'_>) -> u64 {
-    const IMAGES_AN_ANSWER: u64 = 4;
-    ask.choices * IMAGES_AN_ANSWER
+/// The bytes of the body that may be read as text.
+pub(super) fn text_bytes(ask: &Ask<'_>) -> u64 {
+    (ask.body.text().len() as u64).saturating_sub(ask.reads.no_text_bytes)
 }
 
 /// Models that search by themselves do so once a request; others only with tools that are not sold.
@@ -64,18 +66,22 @@ pub(super) fn hold(book: &PriceBook, model: &Model, bounds: &Bounds) -> Nanocred
 /// at most what the model can write and what `most` credits pay.
 pub(super) fn fill(book: &PriceBook, model: &Model, ask: &Ask<'_>, available: Nanocredits, most: Nanocredits) -> u64 {
     let input = without_output(book, ask, model);
-    let paid_by = |credits: Nanocredits| tokens_for(book, model, &input, credits) / ask.choices;
+    let paid_by = |credits: Nanocredits| tokens_for(book, model, &input, credits) / ask.writes.answers;
     let quarter = Nanocredits::new(available.get() / 4);
     let model_limit = model.max_output_tokens.map_or(u64::MAX, u64::from);
     paid_by(quarter).max(LEAST_FILLED).min(paid_by(most)).min(model_limit).clamp(1, i32::MAX as u64)
 }
 
-/// The output limit that what is available pays for, beside the input; `None` if not even that is paid for.
+/// The output limit that what is available pays for, beside the input; `None` if not even that is paid for, or
+/// nothing is written.
 pub(super) fn affordable(book: &PriceBook, model: &Model, ask: &Ask<'_>, available: Nanocredits) -> Option<u64> {
+    if ask.writes.limit == Limit::None {
+        return None;
+    }
     let input = without_output(book, ask, model);
     let rest = available.get().checked_sub(hold(book, model, &input).get()).filter(|rest| *rest > 0)?;
-    let tokens = tokens_for(book, model, &input, Nanocredits::new(rest)) / ask.choices;
-    let limit = tokens.checked_sub(ask.output_beside_limit).filter(|limit| *limit > 0)?;
+    let tokens = tokens_for(book, model, &input, Nanocredits::new(rest)) / ask.writes.answers;
+    let limit = tokens.checked_sub(ask.writes.beside_limit).filter(|limit| *limit > 0)?;
     Some(limit.min(model.max_output_tokens.map_or(u64::MAX, u64::from)))
 }
 
@@ -98,6 +104,8 @@ mod tests {
     use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE};
 
     use super::*;
+    use crate::chat::CHAT;
+    use crate::paid::Route;
 
     fn book() -> PriceBook {
         PriceBook::from_catalogue(FIRST_CATALOGUE, 1, DEFAULT_MARGIN_BPS).unwrap()
@@ -119,8 +127,8 @@ mod tests {
         let book = book();
         let model = &book.models["anthropic/claude-sonnet-4.5"];
         let text = body(&model.id, &"x".repeat(2_000), r#","max_tokens":1000"#);
-        let ask = Ask::read(&text).unwrap();
-        let bounds = with_output(without_output(&book, &ask, model), &ask, ask.output_limit.unwrap());
+        let ask = CHAT.read(&text).unwrap();
+        let bounds = with_output(without_output(&book, &ask, model), &ask, 1_000);
         let hold = hold(&book, model, &bounds);
         assert!((credits("3.36")..credits("5.44")).contains(&hold), "{hold}");
     }
@@ -130,7 +138,7 @@ mod tests {
         let book = book();
         let model = &book.models["openai/gpt-5"];
         let text = body(&model.id, "hi", "");
-        let ask = Ask::read(&text).unwrap();
+        let ask = CHAT.read(&text).unwrap();
         assert!(without_output(&book, &ask, model).input_tokens < text.len() as u64 + 500);
     }
 
@@ -142,7 +150,7 @@ mod tests {
             r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{}"}}}}]}}]}}"#,
             "A".repeat(1_000_000)
         );
-        let ask = Ask::read(&text).unwrap();
+        let ask = CHAT.read(&text).unwrap();
         assert!(without_output(&book, &ask, model).input_tokens < 5_000);
     }
 
@@ -151,7 +159,7 @@ mod tests {
         let book = book();
         let model = &book.models["anthropic/claude-haiku-4.5"];
         let text = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,A"}}]}]}"#;
-        assert_eq!(without_output(&book, &Ask::read(text).unwrap(), model).input_tokens, 200_000);
+        assert_eq!(without_output(&book, &CHAT.read(text).unwrap(), model).input_tokens, 200_000);
     }
 
     #[test]
@@ -159,7 +167,7 @@ mod tests {
         let book = book();
         let model = &book.models["anthropic/claude-sonnet-4.5"];
         let text = body(&model.id, "hi", "");
-        let ask = Ask::read(&text).unwrap();
+        let ask = CHAT.read(&text).unwrap();
         let most = credits("100");
         // 2.4 credits a thousand tokens.
         assert_eq!(fill(&book, model, &ask, credits("100"), most), 10_416);
@@ -176,7 +184,7 @@ mod tests {
             let models: Vec<&Model> = book.models.values().filter(|model| model.prices.output.is_some()).collect();
             let model = *pick.get(&models);
             let text = body(&model.id, "hello", &format!(r#","n":{n}"#));
-            let ask = Ask::read(&text).unwrap();
+            let ask = CHAT.read(&text).unwrap();
             let available = Nanocredits::new(available);
             let held = |limit| hold(&book, model, &with_output(without_output(&book, &ask, model), &ask, limit));
             match affordable(&book, model, &ask, available) {

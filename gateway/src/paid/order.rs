@@ -3,24 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemas::event::{RequestKind, UsageRecorded, UsageSource, UsageStatus};
-use schemas::ids::ApiKeyId;
+use schemas::event::{UsageRecorded, UsageSource, UsageStatus};
+use schemas::ids::{ApiKeyId, RequestId};
 use schemas::price_book::PriceBook;
 use schemas::rate::{Bounds, Usage, rate};
 
-use super::answer::Delivered;
+use super::Finish;
+use super::route::Route;
+use super::said::Delivered;
 use crate::estimate::{self, Seen};
-use crate::upstream::Connection;
+use crate::upstream::ToAsk;
 use crate::usage::Reported;
 
 /// One request that is being answered.
 pub(super) struct Order {
+    pub(super) route: &'static dyn Route,
+    pub(super) request_id: RequestId,
     pub(super) api_key_id: Option<ApiKeyId>,
     pub(super) book: Arc<PriceBook>,
     /// Id in the book: the model that is asked and charged.
     pub(super) model: String,
     pub(super) provider: String,
-    pub(super) connection: Connection,
+    /// Who is asked, and where.
+    pub(super) to_ask: ToAsk,
     pub(super) streamed: bool,
     pub(super) include_usage: bool,
     pub(super) bounds: Bounds,
@@ -28,18 +33,38 @@ pub(super) struct Order {
     pub(super) searches: u64,
     /// Whether images that are made are charged one by one.
     pub(super) images_charged: bool,
-    pub(super) sent_bytes: u64,
-    pub(super) sent_images: u64,
+    /// Whether tokens are charged.
+    pub(super) by_token: bool,
+    /// What was sent to the model.
+    pub(super) sent: Sent,
+    /// What is done with a whole answer before it goes to the client.
+    pub(super) finish: Option<Finish>,
     pub(super) arrived: Instant,
     /// The request ends before this, whatever happens: its hold does not outlive it for long.
     pub(super) until: Instant,
+}
+
+/// What a model has to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) text_bytes: u64,
+    pub(super) tokens: u64,
+    pub(super) images: u64,
+}
+
+/// What the provider told of the usage.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub(super) reported: Option<Reported>,
+    /// It was its last word, and nothing was delivered after it.
+    pub(super) is_last: bool,
 }
 
 /// How the request went.
 pub(super) struct Went<'a> {
     pub(super) served_model: Option<&'a str>,
     pub(super) provider_request_id: Option<&'a str>,
-    pub(super) reported: Option<Reported>,
+    pub(super) told: Told,
     pub(super) delivered: Delivered,
     pub(super) status: UsageStatus,
     pub(super) error_message: Option<String>,
@@ -47,29 +72,39 @@ pub(super) struct Went<'a> {
 }
 
 impl Order {
-    /// What was used: the provider's word if there is one, else an estimate.
-    pub(super) fn usage(&self, reported: Option<Reported>, delivered: Delivered) -> (Usage, UsageSource) {
+    /// What was used: the provider's last word if there is one, else an estimate. What was delivered after it spoke last is
+    /// estimated as well, and a provider that says that nothing was used has said nothing.
+    pub(super) fn usage(&self, told: Told, delivered: Delivered) -> (Usage, UsageSource) {
         let images = if self.images_charged { delivered.images } else { 0 };
-        match reported {
-            Some(Reported { usage, .. }) => {
-                (Usage { images, searches: self.searches, ..usage }.consistent(), UsageSource::Provider)
+        let seen = Seen {
+            sent_bytes: self.sent.text_bytes,
+            sent_tokens: self.sent.tokens,
+            sent_images: self.sent.images,
+            text_bytes: delivered.text(),
+            images,
+            searches: self.searches,
+        };
+        let estimated = estimate::usage(&seen, &self.bounds);
+        let counted = Usage { images, searches: self.searches, ..Usage::default() };
+        let reported = told.reported.map(|reported| reported.usage());
+        match reported.filter(|usage| usage.input_tokens > 0 || usage.output_tokens > 0 || !self.by_token) {
+            Some(usage) if told.is_last => {
+                (Usage { images: counted.images, searches: counted.searches, ..usage }, UsageSource::Provider)
             }
-            None => {
-                let seen = Seen {
-                    sent_bytes: self.sent_bytes,
-                    sent_images: self.sent_images,
-                    text_bytes: delivered.text_bytes,
-                    images,
-                    searches: self.searches,
-                };
-                (estimate::usage(&seen, &self.bounds), UsageSource::Estimated)
+            Some(usage) => {
+                let output_tokens = usage.output_tokens.max(estimated.output_tokens);
+                let usage = Usage { output_tokens, images: counted.images, searches: counted.searches, ..usage };
+                (usage, UsageSource::Estimated)
             }
+            // Images are counted, not estimated.
+            None if !self.by_token && images > 0 => (counted, UsageSource::Provider),
+            None => (estimated, UsageSource::Estimated),
         }
     }
 
     /// The fact, rated; `None` if it cannot be, which no bounded usage is.
     pub(super) fn record(&self, went: &Went<'_>, now: Instant) -> Option<UsageRecorded> {
-        let (usage, source) = self.usage(went.reported, went.delivered);
+        let (usage, source) = self.usage(went.told, went.delivered);
         // A provider may claim more than can be counted; the hold caps the charge anyway.
         let (usage, rating) = match rate(&self.book, &self.model, &usage) {
             Ok(rating) => (usage, rating),
@@ -80,11 +115,11 @@ impl Order {
         };
         Some(UsageRecorded {
             api_key_id: self.api_key_id,
-            kind: RequestKind::Chat,
+            kind: self.route.kind(),
             model: self.model.clone(),
             served_model: went.served_model.map(shortened),
             provider: self.provider.clone(),
-            upstream: self.connection.name().to_owned(),
+            upstream: self.to_ask.connection.name().to_owned(),
             provider_request_id: went.provider_request_id.map(shortened),
             usage,
             source,
@@ -95,7 +130,7 @@ impl Order {
             streamed: self.streamed,
             price_version: self.book.version,
             cost_usd: rating.cost_usd,
-            provider_cost_usd: went.reported.and_then(|reported| reported.cost_usd),
+            provider_cost_usd: went.told.reported.and_then(|reported| reported.cost_usd),
             charge: rating.charge,
             breakdown: rating.breakdown,
         })

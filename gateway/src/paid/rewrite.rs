@@ -3,33 +3,21 @@
 use bytes::Bytes;
 
 use super::ask::Ask;
-use crate::splice::{Object, Splice};
+use super::route::Route;
+use crate::splice::Splice;
 
 /// The body for the provider. `model` is its id in the price book; `filled` is an output limit for a client that names none.
-pub(super) fn upstream_body(body: &Bytes, ask: &Ask<'_>, model: &str, filled: Option<u64>) -> Bytes {
+pub(super) fn upstream_body(body: &Bytes, route: &dyn Route, ask: &Ask<'_>, model: &str, filled: Option<u64>) -> Bytes {
     let mut splice = Splice::new(&ask.body);
     if ask.model != model {
         // An id has nothing that JSON escapes.
         splice.set("model", format!("\"{model}\""));
     }
     if let Some(limit) = filled {
-        // Not `max_completion_tokens`, though reasoning models of OpenAI want that from OpenAI itself: the upstream gateway
-        // takes `max_tokens` for every model and translates it, and so does every other server of this API.
-        splice.set("max_tokens", limit.to_string());
+        splice.set(route.words().limit, limit.to_string());
     }
-    if ask.stream {
-        // Always asked for: without the usage at its end a stream could not be charged exactly.
-        splice.set("stream_options", with_usage(ask.body.get("stream_options")));
-    }
+    route.rewrite(ask, &mut splice);
     splice.finish().map_or_else(|| body.clone(), Bytes::from)
-}
-
-fn with_usage(options: Option<&str>) -> String {
-    let object = options.and_then(|text| Object::parse(text).ok());
-    let Some(object) = object else { return r#"{"include_usage":true}"#.to_owned() };
-    let mut splice = Splice::new(&object);
-    splice.set("include_usage", "true".to_owned());
-    splice.finish().unwrap_or_else(|| object.text().to_owned())
 }
 
 #[cfg(test)]
@@ -38,18 +26,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::chat::CHAT;
 
     fn rewritten(text: &str, model: &str, filled: Option<u64>) -> String {
         let body = Bytes::copy_from_slice(text.as_bytes());
-        let ask = Ask::read(text).unwrap();
-        String::from_utf8(upstream_body(&body, &ask, model, filled).to_vec()).unwrap()
+        let ask = CHAT.read(text).unwrap();
+        String::from_utf8(upstream_body(&body, &CHAT, &ask, model, filled).to_vec()).unwrap()
     }
 
     #[test]
     fn a_body_that_needs_no_change_is_the_same_bytes() {
         let text = r#"{"model":"a/b","messages":[{"role":"user","content":"hi"}],"max_tokens":5}"#;
         let body = Bytes::copy_from_slice(text.as_bytes());
-        let same = upstream_body(&body, &Ask::read(text).unwrap(), "a/b", None);
+        let same = upstream_body(&body, &CHAT, &CHAT.read(text).unwrap(), "a/b", None);
         assert_eq!(same.as_ptr(), body.as_ptr());
     }
 

@@ -4,7 +4,7 @@
 //! | phase | the client gets | if the client leaves |
 //! |---|---|---|
 //! | asked | nothing yet: an error can still be a status | charged for the input |
-//! | running | each event as it comes | provider dropped at once; charged for what was delivered |
+//! | running | each event as it comes | provider dropped at once; charged for what was delivered. Or, by the policy `drain`, heard to its end within a limit, and charged by its word |
 //! | settling | comments, to show that we live | settled all the same |
 //! | settled | the last events | nothing is left to do |
 
@@ -23,6 +23,7 @@ use super::channel::channel;
 use super::course::Course;
 use super::order::{Order, Went};
 use super::{STOPPED, on_its_own};
+use crate::config::OnDisconnect;
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::{Hold, Settled};
@@ -42,7 +43,7 @@ pub(super) async fn begin(edge: &Edge, order: Order, hold: Hold, body: Bytes) ->
     let (head, begun) = oneshot::channel();
     let pump = Pump {
         edge: edge.clone(),
-        course: Course::new(order.connection.clone(), order.include_usage),
+        course: Course::new(order.route, order.to_ask.connection.clone(), order.include_usage),
         order,
         client,
         head: Some(head),
@@ -95,13 +96,30 @@ impl Pump {
         }
     }
 
-    /// Moves events until `[DONE]`. Whatever breaks it off drops the call to the provider.
+    /// Moves events until the last one. Whatever breaks it off drops the call to the provider.
     async fn stream(&mut self, hold: &Hold, body: Bytes) -> Result<Answering, Broken> {
-        let (client, cut) = (self.client.clone(), self.edge.cut().clone());
-        let calling = self.edge.client().chat(hold, &self.order.connection, body, self.order.until);
-        let mut answering = unless_over(&client, &cut, calling).await??;
+        let cut = self.edge.cut().clone();
+        let calling = self.edge.client().ask(hold, &self.order.to_ask, body, self.order.until);
+        let mut answering = unless_over(&self.client, &cut, calling).await??;
+        match self.forward_all(&mut answering, &cut).await {
+            Ok(()) => Ok(answering),
+            Err(Broken::ClientGone) => {
+                if let OnDisconnect::Drain(limit) = self.edge.on_disconnect() {
+                    let drained = timeout(limit.min(self.order.left()), self.drain(&mut answering, &cut)).await;
+                    if let Ok(Err(broken)) = drained {
+                        return Err(broken);
+                    }
+                }
+                Err(Broken::ClientGone)
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+
+    async fn forward_all(&mut self, answering: &mut Answering, cut: &CancellationToken) -> Result<(), Broken> {
+        let client = self.client.clone();
         loop {
-            let read = unless_over(&client, &cut, answering.next()).await??;
+            let read = unless_over(&client, cut, answering.next()).await??;
             self.first_byte.get_or_insert_with(Instant::now);
             let ended = read.is_none();
             let taken = match read {
@@ -112,12 +130,33 @@ impl Pump {
             self.forward().await?;
             taken?;
             if self.course.is_done() {
-                return Ok(answering);
+                return Ok(());
             }
             if ended {
                 return Err(Failure::Cut.into());
             }
         }
+    }
+
+    /// Hears the answer to its end for nobody, so that it is charged by the provider's word.
+    async fn drain(&mut self, answering: &mut Answering, cut: &CancellationToken) -> Result<(), Broken> {
+        while !self.course.is_done() {
+            let read = tokio::select! {
+                biased;
+                () = cut.cancelled() => return Err(Broken::Stopping),
+                read = answering.next() => read,
+            };
+            // However it ends: its client is gone, and what came until then is charged.
+            let heard = match read {
+                Ok(Some(read)) => self.course.take(read),
+                Ok(None) | Err(_) => break,
+            };
+            drop(self.course.out());
+            if heard.is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn forward(&mut self) -> Result<(), Broken> {
@@ -196,7 +235,7 @@ impl Pump {
     }
 
     fn nothing_came(&self) -> bool {
-        self.course.delivered.nothing() && self.course.reported.is_none()
+        self.course.delivered.nothing() && self.course.told.reported.is_none()
     }
 
     /// The provider failed: what was delivered is charged, and the client is told, never left with a silent end.
@@ -209,21 +248,23 @@ impl Pump {
         self.report(Error::UpstreamCharged(failure)).await;
     }
 
-    /// Tells the client: as a status while there is none yet, else as an event that every SDK takes for an error.
+    /// Tells the client: as a status while there is none yet, else as an event that its SDKs take for an error.
     async fn report(&mut self, error: Error) {
         if let Some(head) = self.head.take() {
             let _ = head.send(Err(error));
             return;
         }
         self.edge.metrics().stream_broken(&error);
-        let _ = self.send(format!("data: {}\n\n", error.face().body()).into()).await;
+        let dialect = self.order.route.dialect();
+        let event = dialect.stream_error(&error.face(), &self.order.request_id, self.course.events);
+        let _ = self.send(event.into()).await;
     }
 
     fn went(&self, status: UsageStatus, error_message: Option<String>) -> Went<'_> {
         Went {
             served_model: self.course.model.as_deref(),
             provider_request_id: self.course.id.as_deref(),
-            reported: self.course.reported,
+            told: self.course.told,
             delivered: self.course.delivered,
             status,
             error_message,

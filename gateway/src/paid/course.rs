@@ -1,36 +1,38 @@
 //! The course of a streamed answer: which events go on at once, which are held back for the settlement, and when it is
 //! over or broken. Pure: bytes in, bytes out; the pump in `stream.rs` moves them.
 //!
-//! Held back are the last event with usage, into which the cost is spliced, and `[DONE]`. If a provider reports usage all
-//! along, each report is held until the next event shows that it was not the last.
+//! Held back are the last event that tells the usage, into which the cost is spliced, and the event that ends the stream. If
+//! a provider reports usage all along, each report is held until the next event shows that it was not the last.
 
 use bytes::{Bytes, BytesMut};
 use schemas::money::Nanocredits;
 use schemas::rate::Usage;
 
-use super::answer::{Answer, Delivered};
 use super::cost;
+use super::order::Told;
+use super::route::{Route, Words};
+use super::said::{Delivered, Said, Stage};
 use crate::sse::{self, Data, Framer};
-use crate::upstream::{Connection, Failure, said};
-use crate::usage::Reported;
-
-/// The last event of every stream.
-const DONE: &[u8] = b"data: [DONE]\n\n";
+use crate::upstream::{Connection, Failure};
 
 /// How far a stream has come.
 pub(super) struct Course {
+    route: &'static dyn Route,
     connection: Connection,
     /// The client wants the usage event.
     include_usage: bool,
     framer: Framer,
     out: Out,
     held: Option<Held>,
+    /// The last event has come. It may be empty: what is held can be the last one itself.
     done: Option<Bytes>,
-    finished: bool,
+    stage: Stage,
+    /// Events with data that have come.
+    pub(super) events: u64,
     /// What went to the client, or is about to.
     pub(super) delivered: Delivered,
     /// The provider's last word on the usage.
-    pub(super) reported: Option<Reported>,
+    pub(super) told: Told,
     /// The provider's id for its answer.
     pub(super) id: Option<String>,
     /// The model that answers, in the provider's words.
@@ -45,17 +47,19 @@ struct Held {
 
 impl Course {
     /// Nothing has come yet.
-    pub(super) fn new(connection: Connection, include_usage: bool) -> Self {
+    pub(super) fn new(route: &'static dyn Route, connection: Connection, include_usage: bool) -> Self {
         Self {
+            route,
             connection,
             include_usage,
             framer: Framer::default(),
             out: Out::default(),
             held: None,
             done: None,
-            finished: false,
+            stage: Stage::Running,
+            events: 0,
             delivered: Delivered::default(),
-            reported: None,
+            told: Told::default(),
             id: None,
             model: None,
         }
@@ -95,16 +99,24 @@ impl Course {
                 other => other,
             })?;
         }
-        // Whoever has finished and said what it used has nothing more to say but `[DONE]`.
-        if self.done.is_none() && !(self.finished && self.reported.is_some()) {
-            self.let_go();
-            return Err(Failure::Cut);
+        if self.done.is_some() {
+            return Ok(());
         }
-        self.done.get_or_insert(Bytes::from_static(DONE));
-        Ok(())
+        // Whoever has finished and said what it used has nothing more to say but that this is the end.
+        let may_forget = self.stage == Stage::Finished && self.told.reported.is_some();
+        match self.route.last_event().filter(|_| may_forget) {
+            Some(event) => {
+                self.done = Some(Bytes::from_static(event.as_bytes()));
+                Ok(())
+            }
+            None => {
+                self.let_go();
+                Err(Failure::Cut)
+            }
+        }
     }
 
-    /// `[DONE]` has come: what is left is the settlement, and [`Self::tail`].
+    /// The last event has come: what is left is the settlement, and [`Self::tail`].
     pub(super) fn is_done(&self) -> bool {
         self.done.is_some()
     }
@@ -118,11 +130,15 @@ impl Course {
     pub(super) fn tail(&mut self, usage: &Usage, charged: Nanocredits) -> Bytes {
         match self.held.take() {
             Some(held) if held.unwanted => {}
-            Some(held) => self.out.push(with_cost(held.event, charged)),
-            None if self.include_usage => self.out.push(self.usage_event(usage, charged)),
+            Some(held) => self.out.push(with_cost(held.event, self.route.words(), usage, charged)),
+            None if self.include_usage => {
+                if let Some(event) = self.usage_event(usage, charged) {
+                    self.out.push(event.into());
+                }
+            }
             None => {}
         }
-        self.out.push(self.done.take().unwrap_or(Bytes::from_static(DONE)));
+        self.out.push(self.done.take().unwrap_or_default());
         self.out.take().unwrap_or_default()
     }
 
@@ -137,9 +153,10 @@ impl Course {
         };
         let data = data.trim_ascii();
         if data == b"[DONE]" {
-            // Nothing is read after it, so the other half of its last line end is added here.
-            let half = event.ends_with(b"\n\r");
-            self.done = Some(if half { [&event[..], b"\n"].concat().into() } else { event });
+            // Where a stream ends in another way, this is nobody's word.
+            if self.route.ends_with_done() {
+                self.done = Some(whole_line_end(event));
+            }
             return Ok(());
         }
         // An event that says nothing would stop every SDK.
@@ -147,29 +164,45 @@ impl Course {
             return Ok(());
         }
         let text = std::str::from_utf8(data).map_err(|_| Failure::Malformed)?;
-        let answer: Answer<'_> = serde_json::from_str(text).map_err(|_| Failure::Malformed)?;
-        if let Some(error) = answer.error {
-            return Err(said(&self.connection, error));
+        let said = self.route.event(text).ok_or(Failure::Malformed)?;
+        self.events += 1;
+        self.note(&said);
+        if let Some(error) = said.error {
+            return Err(crate::upstream::said(&self.connection, error));
         }
         self.let_go();
-        self.delivered.add(&answer);
-        if self.id.is_none() {
-            self.id = answer.id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
-        }
-        if self.model.is_none() {
-            self.model = answer.model.as_deref().filter(|model| !model.is_empty()).map(str::to_owned);
-        }
-        let choices = answer.choices.as_deref().unwrap_or_default();
-        self.finished |= choices.iter().any(|choice| choice.finish_reason.is_some());
-        match answer.usage.and_then(|usage| Reported::read(usage.get())) {
-            Some(reported) => {
-                self.reported = Some(reported);
-                let unwanted = choices.is_empty() && !self.include_usage;
-                self.held = Some(Held { event, unwanted });
+        let is_last = said.stage == Stage::Over;
+        if said.tells_cost {
+            let unwanted = said.only_usage && !self.include_usage;
+            self.held = Some(Held { event: if is_last { whole_line_end(event) } else { event }, unwanted });
+            if is_last {
+                self.done = Some(Bytes::new());
             }
-            None => self.out.push(event),
+        } else if is_last {
+            self.done = Some(whole_line_end(event));
+        } else {
+            self.out.push(event);
         }
         Ok(())
+    }
+
+    fn note(&mut self, said: &Said<'_>) {
+        self.delivered.add(said.delivered);
+        self.stage = self.stage.max(said.stage);
+        if self.id.is_none() {
+            self.id = said.id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
+        }
+        if self.model.is_none() {
+            self.model = said.model.as_deref().filter(|model| !model.is_empty()).map(str::to_owned);
+        }
+        match said.usage {
+            Some(usage) => {
+                self.told.reported = Some(usage.after(self.told.reported));
+                self.told.is_last = said.tells_cost || said.error.is_some();
+            }
+            None if !said.delivered.nothing() => self.told.is_last = false,
+            None => {}
+        }
     }
 
     /// What was held back was not the last: it goes as it came.
@@ -181,31 +214,31 @@ impl Course {
     }
 
     /// The usage event for a client that asked a provider which has none.
-    fn usage_event(&self, usage: &Usage, charged: Nanocredits) -> Bytes {
+    fn usage_event(&self, usage: &Usage, charged: Nanocredits) -> Option<String> {
         let text = |value: &Option<String>| serde_json::to_string(value.as_deref().unwrap_or("")).unwrap_or_default();
-        let created = chrono::Utc::now().timestamp();
-        let event = format!(
-            "data: {{\"id\":{},\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{},\"choices\":[],\"usage\":{}}}\n\n",
-            text(&self.id),
-            text(&self.model),
-            cost::estimated_usage(usage, charged)
-        );
-        Bytes::from(event)
+        let usage = cost::estimated_usage(self.route.words(), usage, charged);
+        self.route.usage_event(&text(&self.id), &text(&self.model), &usage)
     }
 }
 
+/// Nothing is read after the last event, so the other half of its last line end is added here.
+fn whole_line_end(event: Bytes) -> Bytes {
+    if event.ends_with(b"\n\r") { [&event[..], b"\n"].concat().into() } else { event }
+}
+
 /// The event with the cost in its usage; as it is if that cannot be done.
-fn with_cost(event: Bytes, charged: Nanocredits) -> Bytes {
+fn with_cost(event: Bytes, words: &Words, usage: &Usage, charged: Nanocredits) -> Bytes {
     let (before, json, after) = match sse::data(&event) {
         Data::At(range) => (event.slice(..range.start), event.slice(range.clone()), event.slice(range.end..)),
         // In JSON a line's end is a space.
         Data::Joined(lines) => {
             let line: Vec<u8> = lines.into_iter().map(|byte| if byte == b'\n' { b' ' } else { byte }).collect();
-            (Bytes::from_static(b"data: "), line.into(), Bytes::from_static(b"\n\n"))
+            let before = [sse::name_line(&event), b"data: "].concat();
+            (before.into(), line.into(), Bytes::from_static(b"\n\n"))
         }
         Data::None => return event,
     };
-    let spliced = std::str::from_utf8(&json).ok().and_then(|json| cost::into_answer(json, charged));
+    let spliced = std::str::from_utf8(&json).ok().and_then(|json| cost::into_event(json, words, usage, charged));
     match spliced {
         Some(json) => [&before[..], json.as_bytes(), &after[..]].concat().into(),
         None => event,
@@ -240,6 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chat::CHAT;
 
     const ROLE: &str = "data: {\"id\":\"gen_1\",\"model\":\"m-1\",\"choices\":[{\"delta\":{\"role\":\"assistant\"}}],\"usage\":null}\n\n";
     const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"four\"}}]}\n\n";
@@ -250,7 +284,7 @@ mod tests {
 
     fn course(include_usage: bool) -> Course {
         let connection = Connection::new("test", &"http://localhost/v1".parse().unwrap(), "vck_secret").unwrap();
-        Course::new(connection, include_usage)
+        Course::new(&CHAT, connection, include_usage)
     }
 
     fn charged() -> Nanocredits {
@@ -292,7 +326,7 @@ mod tests {
         let (got, end) = run(&mut course, &[ROLE, TEXT, FINISH, USAGE, END]);
         assert_eq!((got, end), ([ROLE, TEXT, FINISH].concat(), Ok(())));
         assert_eq!(text(course.tail(&Usage::default(), charged())), END);
-        assert_eq!(course.reported.unwrap().usage.input_tokens, 2);
+        assert_eq!(course.told.reported.unwrap().usage().input_tokens, 2);
     }
 
     #[test]
@@ -311,7 +345,7 @@ mod tests {
         let mut course = course(true);
         let (got, end) = run(&mut course, &[&report(1), &report(2), &report(3), END]);
         assert_eq!((got, end), (report(1) + &report(2), Ok(())));
-        assert_eq!(course.reported.unwrap().usage.output_tokens, 3);
+        assert_eq!(course.told.reported.unwrap().usage().output_tokens, 3);
         assert!(text(course.tail(&Usage::default(), charged())).contains("cost_credits"));
     }
 

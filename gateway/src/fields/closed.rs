@@ -1,12 +1,12 @@
 //! Fields that could change the model or the price after the hold is taken. What can be priced is priced elsewhere; the
 //! rest is refused by name. Fields that nobody here knows pass through.
 
-use super::value::{kind, string};
+use super::{kind, object, string};
 use crate::error::Invalid;
-use crate::splice::{NotAnObject, Object};
+use crate::splice::Object;
 
 /// Refused wherever they stand with a value, and why.
-const CLOSED: [(&str, &str); 18] = [
+const CLOSED: [(&str, &str); 19] = [
     ("models", ANOTHER_MODEL),
     ("fallbacks", ANOTHER_MODEL),
     ("route", ANOTHER_MODEL),
@@ -25,19 +25,21 @@ const CLOSED: [(&str, &str); 18] = [
     ("prompt", STORED),
     ("background", "An answer is paid for when it is delivered."),
     ("context_management", "It changes what is sent."),
+    ("image_config", IMAGE_SIZE),
 ];
 
 const ANOTHER_MODEL: &str = "The model that is asked is the model that answers.";
 const ANOTHER_PROVIDER: &str = "Prices hold for the default routing only.";
 const ANOTHER_TIER: &str = "Only the standard tier is sold.";
 const BILLED_APART: &str = "What it does is billed by the provider in a way that cannot be bounded beforehand.";
-const STORED: &str = "What is stored elsewhere cannot be priced. Send everything in 'messages'.";
+const STORED: &str = "What is stored elsewhere cannot be priced. Send everything in the request.";
+const IMAGE_SIZE: &str = "The price of an image holds for its default size.";
 
 /// Options of the upstream gateway that change neither the model nor the price.
 const OPEN_GATEWAY_OPTIONS: [&str; 5] = ["user", "tags", "caching", "zeroDataRetention", "disallowPromptTraining"];
 
 /// Options of single providers that change the price.
-const CLOSED_PROVIDER_OPTIONS: [(&str, &str); 8] = [
+const CLOSED_PROVIDER_OPTIONS: [(&str, &str); 11] = [
     ("serviceTier", ANOTHER_TIER),
     ("service_tier", ANOTHER_TIER),
     ("speed", ANOTHER_TIER),
@@ -46,12 +48,18 @@ const CLOSED_PROVIDER_OPTIONS: [(&str, &str); 8] = [
     ("previousResponseId", STORED),
     ("conversation", STORED),
     ("searchParameters", BILLED_APART),
+    // Black Forest Labs bill some models by the pixel.
+    ("width", IMAGE_SIZE),
+    ("height", IMAGE_SIZE),
+    // Recraft bills vector images twice.
+    ("style", IMAGE_SIZE),
 ];
 
-/// Refuses what is closed.
-pub(super) fn check(body: &Object<'_>) -> Result<(), Invalid> {
+/// Refuses what is closed. A route says which of these members mean something else to it, and checks those itself.
+pub(crate) fn check(body: &Object<'_>, but: &[&str]) -> Result<(), Invalid> {
     for member in body.members() {
-        if member.value == "null" {
+        // What is switched off is as good as absent.
+        if member.value == "null" || member.value == "false" || but.contains(&&*member.key) {
             continue;
         }
         match &*member.key {
@@ -102,6 +110,8 @@ fn check_provider_options(value: &str) -> Result<(), Invalid> {
                 if !OPEN_GATEWAY_OPTIONS.contains(&&*option.key) {
                     return Err(Invalid::unsupported(param(), ANOTHER_PROVIDER));
                 }
+            } else if option.key == "imageConfig" {
+                check_image_config(&param(), option.value)?;
             } else if let Some((_, why)) = CLOSED_PROVIDER_OPTIONS.iter().find(|(closed, _)| *closed == option.key) {
                 return Err(Invalid::unsupported(param(), why));
             }
@@ -110,20 +120,13 @@ fn check_provider_options(value: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// An object, or what is wrong with it.
-pub(super) fn object<'a>(param: &str, value: &'a str) -> Result<Object<'a>, Invalid> {
-    if !value.starts_with('{') {
-        return Err(Invalid::wrong_type(param, "an object", kind(value)));
+/// Google's larger images cost more.
+fn check_image_config(at: &str, value: &str) -> Result<(), Invalid> {
+    let size = object(at, value)?.get("imageSize").map(|size| string(&format!("{at}.imageSize"), size)).transpose()?;
+    match size.as_deref() {
+        None | Some("1K" | "2K") => Ok(()),
+        Some(_) => Err(Invalid::unsupported(format!("{at}.imageSize"), IMAGE_SIZE)),
     }
-    Object::parse(value).map_err(|error| match error {
-        NotAnObject::Malformed => Invalid::unparseable(),
-        NotAnObject::Duplicate(key) => duplicate(&format!("{param}.{key}")),
-    })
-}
-
-/// A member that is there twice.
-pub(super) fn duplicate(param: &str) -> Invalid {
-    Invalid::new("invalid_value", param, format!("Invalid '{param}': it is given more than once."))
 }
 
 #[cfg(test)]
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     fn refused(fields: &str) -> Option<(&'static str, String)> {
-        let invalid = check(&Object::parse(fields).unwrap()).err()?;
+        let invalid = check(&Object::parse(fields).unwrap(), &["prompt"]).err()?;
         Some((invalid.code.unwrap(), invalid.param.unwrap()))
     }
 
@@ -145,6 +148,11 @@ mod tests {
             (r#"{"modalities":["text","audio"]}"#, "modalities[1]"),
             (r#"{"providerOptions":{"gateway":{"models":["a/b"]}}}"#, "providerOptions.gateway.models"),
             (r#"{"providerOptions":{"gateway":{"new":1}}}"#, "providerOptions.gateway.new"),
+            (
+                r#"{"providerOptions":{"google":{"imageConfig":{"aspectRatio":"1:1","imageSize":"4K"}}}}"#,
+                "providerOptions.google.imageConfig.imageSize",
+            ),
+            (r#"{"background":true}"#, "background"),
             (r#"{"providerOptions":{"openai":{"serviceTier":"flex"}}}"#, "providerOptions.openai.serviceTier"),
         ] {
             assert_eq!(refused(fields), Some(("unsupported_parameter", param.to_owned())), "{fields}");
@@ -156,8 +164,9 @@ mod tests {
     fn the_rest_passes() {
         for fields in [
             r#"{"service_tier":"auto","modalities":["text"],"temperature":2,"whatever":{"models":1},"models":null}"#,
-            r#"{"usage":{"include":true},"user":"u","metadata":{},"store":false,"seed":1}"#,
-            r#"{"providerOptions":{"gateway":{"user":"u","tags":["a"]},"anthropic":{"effort":"low"}}}"#,
+            r#"{"background":false,"prompt":"a route's own","usage":{"include":true},"user":"u","metadata":{},"store":false,"seed":1}"#,
+            r#"{"providerOptions":{"gateway":{"user":"u","tags":["a"]},"anthropic":{"effort":"low"},
+                "google":{"imageConfig":{"imageSize":"1K"}}}}"#,
         ] {
             assert_eq!(refused(fields), None, "{fields}");
         }

@@ -2,8 +2,11 @@
 
 use crate::error::Invalid;
 
+/// No model writes so much; what is above it is a slip, and cannot be priced either.
+pub(crate) const MOST_TOKENS: u64 = i32::MAX as u64;
+
 /// What a JSON text is, in the words of OpenAI's messages.
-pub(super) fn kind(value: &str) -> &'static str {
+pub(crate) fn kind(value: &str) -> &'static str {
     match value.as_bytes().first() {
         Some(b'"') => "a string",
         Some(b'{') => "an object",
@@ -16,7 +19,7 @@ pub(super) fn kind(value: &str) -> &'static str {
 }
 
 /// True or false.
-pub(super) fn boolean(param: &str, value: &str) -> Result<bool, Invalid> {
+pub(crate) fn boolean(param: &str, value: &str) -> Result<bool, Invalid> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -25,7 +28,7 @@ pub(super) fn boolean(param: &str, value: &str) -> Result<bool, Invalid> {
 }
 
 /// A whole number within limits.
-pub(super) fn integer(param: &str, value: &str, min: u64, max: u64) -> Result<u64, Invalid> {
+pub(crate) fn integer(param: &str, value: &str, min: u64, max: u64) -> Result<u64, Invalid> {
     if kind(value) != "an integer" {
         return Err(Invalid::wrong_type(param, "an integer", kind(value)));
     }
@@ -44,8 +47,31 @@ pub(super) fn integer(param: &str, value: &str, min: u64, max: u64) -> Result<u6
     }
 }
 
+/// One of a few texts.
+pub(crate) fn one_of(param: &str, value: &str, supported: &[&str]) -> Result<(), Invalid> {
+    let text = string(param, value)?;
+    if supported.contains(&text.as_str()) {
+        return Ok(());
+    }
+    const SHOWN: usize = 100;
+    let shown: String = text.chars().take(SHOWN).collect();
+    let message = format!("Invalid value: '{shown}'. Supported values are: {}.", listed(supported));
+    Err(Invalid::new("invalid_value", param, message))
+}
+
+/// `'a', 'b', and 'c'`.
+fn listed(values: &[&str]) -> String {
+    let quoted: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
+    match &quoted[..] {
+        [] => String::new(),
+        [one] => one.clone(),
+        [one, other] => format!("{one} and {other}"),
+        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
+    }
+}
+
 /// A text.
-pub(super) fn string(param: &str, value: &str) -> Result<String, Invalid> {
+pub(crate) fn string(param: &str, value: &str) -> Result<String, Invalid> {
     if !value.starts_with('"') {
         return Err(Invalid::wrong_type(param, "a string", kind(value)));
     }

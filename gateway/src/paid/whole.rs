@@ -9,14 +9,13 @@ use bytes::Bytes;
 use schemas::event::{ReleaseReason, UsageStatus};
 use schemas::money::Nanocredits;
 
-use super::answer::{Answer, Delivered};
-use super::order::{Order, Went};
+use super::order::{Order, Told, Went};
+use super::said::Said;
 use super::{COST, STOPPED, cost, json, on_its_own};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::Hold;
-use crate::upstream::{Failure, said};
-use crate::usage::Reported;
+use crate::upstream::Failure;
 
 /// The largest answer that is taken, bytes: a few images in base64.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
@@ -34,7 +33,7 @@ pub(super) async fn answer(edge: &Edge, order: Order, hold: Hold, body: Bytes) -
 
 async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Bytes, Nanocredits), Error> {
     let answered = async {
-        let answering = edge.client().chat(&hold, &order.connection, body, order.until).await?;
+        let answering = edge.client().ask(&hold, &order.to_ask, body, order.until).await?;
         let first_byte = Instant::now();
         Ok::<_, Failure>((first_byte, answering.whole(ANSWER_LIMIT).await?))
     };
@@ -68,28 +67,29 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
     let settled = tokio::time::timeout(order.left_to_settle(), hold.settle(record)).await;
     let Ok(Ok(settled)) = settled else { return Err(Error::SettlementUnconfirmed) };
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::Internal)?;
-    let priced = cost::into_whole(text, &usage, settled.charged).map_or_else(|| bytes.clone(), Bytes::from);
-    Ok((priced, settled.charged))
+    let finished = order.finish.and_then(|finish| finish(text));
+    let text = finished.as_deref().unwrap_or(text);
+    let priced = cost::into_whole(text, order.route.words(), &usage, settled.charged);
+    let answer = priced.or(finished).map_or_else(|| bytes.clone(), Bytes::from);
+    Ok((answer, settled.charged))
 }
 
 type Record = (schemas::rate::Usage, schemas::event::UsageRecorded);
 
-fn read<'a>(order: &Order, text: &'a str) -> Result<Answer<'a>, Failure> {
-    let answer: Answer<'a> = serde_json::from_str(text).map_err(|_| Failure::Malformed)?;
-    if let Some(error) = answer.error {
-        return Err(said(&order.connection, error));
+fn read<'a>(order: &Order, text: &'a str) -> Result<Said<'a>, Failure> {
+    let said = order.route.whole(text).ok_or(Failure::Malformed)?;
+    match said.error {
+        Some(error) => Err(crate::upstream::said(&order.to_ask.connection, error)),
+        None => Ok(said),
     }
-    if answer.choices.is_none() { Err(Failure::Malformed) } else { Ok(answer) }
 }
 
-fn settle_with(order: &Order, answer: &Answer<'_>, first_byte: Instant) -> Option<Record> {
-    let mut delivered = Delivered::default();
-    delivered.add(answer);
+fn settle_with(order: &Order, said: &Said<'_>, first_byte: Instant) -> Option<Record> {
     let went = Went {
-        served_model: answer.model.as_deref(),
-        provider_request_id: answer.id.as_deref(),
-        reported: answer.usage.and_then(|usage| Reported::read(usage.get())),
-        delivered,
+        served_model: said.model.as_deref(),
+        provider_request_id: said.id.as_deref(),
+        told: Told { reported: said.usage, is_last: true },
+        delivered: said.delivered,
         status: UsageStatus::Success,
         error_message: None,
         first_byte: Some(first_byte),

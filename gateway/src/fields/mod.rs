@@ -1,0 +1,14 @@
+//! The members of a request's body, read out of their JSON text; what is wrong with them is said in OpenAI's words.
+
+/// What could change the model or the price behind the hold's back.
+pub(crate) mod closed;
+/// Arrays and objects.
+mod compound;
+/// What stands in the place of a URL.
+mod url;
+/// Single values.
+mod value;
+
+pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, object, wrong_member};
+pub(crate) use url::UrlForm;
+pub(crate) use value::{MOST_TOKENS, boolean, integer, kind, one_of, string};
