@@ -28,6 +28,15 @@ mod paid;
 // `POST /v1/chat/completions`.
 mod chat;
 
+// `POST /v1/responses`.
+mod responses;
+
+// `POST /v1/embeddings`.
+mod embeddings;
+
+// `POST /v1/images/generations`.
+mod images;
+
 // The money side: callers, limits, holds and their settlement.
 pub mod till;
 

@@ -12,8 +12,12 @@ use axum::routing::{MethodRouter, get, post};
 use crate::chat::CHAT;
 use crate::edge::Edge;
 use crate::log::{public, receipt};
+use crate::embeddings::EMBEDDINGS;
 use crate::error::{Dialect, Error, Face};
+use crate::images::IMAGES;
+use crate::paid::Sale;
 use crate::request_id::Arrival;
+use crate::responses::RESPONSES;
 use crate::{credits, entrance, health, metrics, models, paid, request_id};
 
 /// Routes without a key, by their patterns.
@@ -22,23 +26,44 @@ pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledg
 type Route = (&'static str, fn() -> MethodRouter<Edge>);
 
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: [Route; 5] = [
+const API: [Route; 8] = [
     ("/chat/completions", || paid(&CHAT)),
+    ("/responses", || paid(&RESPONSES)),
+    ("/embeddings", || paid(&EMBEDDINGS)),
+    ("/images/generations", || paid(&IMAGES)),
     ("/models", || get(models::list)),
     ("/models/{*id}", || get(models::one)),
     ("/credits", || get(credits::show)),
     ("/receipts/{request_id}", || get(receipt::show)),
 ];
 
+/// The routes of the original Layers, where they always were.
+const ORIGINAL: [Route; 5] = [
+    ("/api/v1/chat", || original(&CHAT)),
+    ("/api/v1/chat/completions", || original(&CHAT)),
+    ("/api/v1/image", || original(&IMAGES)),
+    ("/api/v1/models", || get(models::list)),
+    ("/api/v1/models/{*id}", || get(models::one)),
+];
+
 /// A route that costs money.
 fn paid(route: &'static dyn paid::Route) -> MethodRouter<Edge> {
-    post(move |edge, arrival, caller, request| paid::answer(route, edge, arrival, caller, request))
+    sold(Sale { route, tells_layers: false })
+}
+
+/// The same with the words that clients of the original Layers read.
+fn original(route: &'static dyn paid::Route) -> MethodRouter<Edge> {
+    sold(Sale { route, tells_layers: true })
+}
+
+fn sold(sale: Sale) -> MethodRouter<Edge> {
+    post(move |edge, arrival, caller, request| paid::answer(sale, edge, arrival, caller, request))
 }
 
 /// Every path that is answered.
 pub fn paths() -> impl Iterator<Item = String> {
     let api = API.iter().flat_map(|(path, _)| [format!("/v1{path}"), (*path).to_owned()]);
-    api.chain(OPEN.map(str::to_owned))
+    api.chain(ORIGINAL.iter().map(|(path, _)| (*path).to_owned())).chain(OPEN.map(str::to_owned))
 }
 
 /// All routes, with what stands before them.
@@ -50,6 +75,9 @@ pub fn router(edge: Edge) -> Router {
         .route(OPEN[3], get(public::tile));
     for (path, method) in API {
         router = router.route(&format!("/v1{path}"), method()).route(path, method());
+    }
+    for (path, method) in ORIGINAL {
+        router = router.route(path, method());
     }
     router
         .method_not_allowed_fallback(wrong_method)

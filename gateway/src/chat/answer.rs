@@ -113,6 +113,7 @@ fn said<'a>(answer: Answer<'a>) -> Said<'a> {
         stage: if finished { Stage::Finished } else { Stage::Running },
         tells_cost: usage.is_some(),
         only_usage,
+        ..Said::default()
     }
 }
 

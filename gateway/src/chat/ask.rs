@@ -15,7 +15,7 @@ const IMAGES_AN_ANSWER: u64 = 4;
 /// Reads a body.
 pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     let body = fields::body(text)?;
-    let model = read_model(&body)?;
+    let model = fields::model(&body)?;
     let messages = body.get("messages").ok_or_else(|| Invalid::missing("messages"))?;
     let mut reads = prompt::read(messages)?;
     closed::check(&body, &[])?;
@@ -24,20 +24,12 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     let limits = [number("max_tokens", 1, MOST_TOKENS)?, number("max_completion_tokens", 1, MOST_TOKENS)?];
     let answers = number("n", 1, MOST_CHOICES)?.unwrap_or(1);
     let include_usage = read_include_usage(&body, stream)?;
-    let beside_limit = read_beside_limit(&body)?;
+    let beside_limit = fields::thinking_budgets(&body)?;
     reads.tools = read_tools(&body)?;
     reads.structured = read_structured(&body)?;
     let limit = limits.into_iter().flatten().max().map_or(Limit::Unnamed, Limit::Named);
     let writes = Writes { answers, limit, beside_limit, images: IMAGES_AN_ANSWER };
     Ok(Ask { body, model, stream, include_usage, reads, writes, finish: None })
-}
-
-fn read_model(body: &Object<'_>) -> Result<String, Invalid> {
-    let missing = || Invalid { code: None, param: None, message: "you must provide a model parameter".into() };
-    let value = body.get("model").ok_or_else(missing)?;
-    // OpenAI, too, calls this a body that cannot be parsed.
-    let model = string("model", value).map_err(|_| Invalid::unparseable())?;
-    if model.is_empty() { Err(missing()) } else { Ok(model) }
 }
 
 fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> {
@@ -55,28 +47,6 @@ fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> 
         Some(value) => boolean("stream_options.include_usage", value),
         None => Ok(asked),
     }
-}
-
-/// Some providers add the thinking budget to the output limit instead of taking it from it, and predicted text that the
-/// model did not follow is billed as output.
-fn read_beside_limit(body: &Object<'_>) -> Result<u64, Invalid> {
-    let budget = |within: Option<&str>, path: &str, key: &str| -> Result<u64, Invalid> {
-        let Some(value) = within.filter(|value| value.starts_with('{')) else { return Ok(0) };
-        let within = object(path, value)?;
-        within.get(key).map_or(Ok(0), |value| integer(&format!("{path}.{key}"), value, 0, MOST_TOKENS))
-    };
-    let mut beside = budget(body.get("reasoning"), "reasoning", "max_tokens")?
-        + budget(body.get("thinking"), "thinking", "budget_tokens")?
-        + body.get("prediction").map_or(0, |value| value.len() as u64);
-    if let Some(options) = body.get("providerOptions") {
-        for provider in object("providerOptions", options)?.members() {
-            let path = format!("providerOptions.{}", provider.key);
-            if let Ok(options) = object(&path, provider.value) {
-                beside += budget(options.get("thinking"), &format!("{path}.thinking"), "budgetTokens")?;
-            }
-        }
-    }
-    Ok(beside)
 }
 
 fn read_tools(body: &Object<'_>) -> Result<u64, Invalid> {
@@ -104,9 +74,7 @@ fn check_tool(at: &str, value: &str) -> Result<(), Invalid> {
         None | Some("function") => "function",
         Some("custom") => "custom",
         Some(_) => {
-            let why = "Tools that the provider runs are billed in a way that cannot be bounded beforehand. Supported \
-                       values are: 'function' and 'custom'.";
-            return Err(Invalid::unsupported(field("type"), why));
+            return Err(Invalid::unsupported(field("type"), fields::HOSTED_TOOL));
         }
     };
     let definition = tool.get(what).ok_or_else(|| Invalid::missing(field(what)))?;

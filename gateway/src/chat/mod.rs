@@ -26,7 +26,8 @@ static WORDS: Words = Words {
     // `max_tokens` for every model and translates it, and so does every other server of this API.
     limit: "max_tokens",
     usage_of_event: &["usage"],
-    tokens: ("prompt_tokens", "completion_tokens"),
+    read: "prompt_tokens",
+    written: Some("completion_tokens"),
     total: true,
 };
 

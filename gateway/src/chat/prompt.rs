@@ -142,11 +142,7 @@ impl Prompt {
         match UrlForm::of(url) {
             UrlForm::ImageData => self.0.no_text_bytes += url.len() as u64,
             UrlForm::Web => {}
-            UrlForm::Other => {
-                let message =
-                    format!("Invalid value for '{at}.url': expected an http(s) URL or image data (data:image/…).");
-                return Err(Invalid::new("invalid_value", url_at(), message));
-            }
+            UrlForm::Other => return Err(UrlForm::refused(&url_at())),
         }
         if image.detail.as_deref() == Some("low") {
             self.0.low_images += 1;

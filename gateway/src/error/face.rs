@@ -171,6 +171,11 @@ impl Error {
                 face.param.clone_from(&invalid.param);
                 face
             }
+            Self::InvalidImage(invalid) => {
+                let mut face = Self::Invalid(invalid.clone()).face();
+                face.kind = "image_generation_user_error";
+                face
+            }
             Self::ModelNotFound { message } => {
                 Face::invalid(StatusCode::NOT_FOUND, Some("model_not_found"), message.clone())
             }
@@ -298,6 +303,8 @@ impl Error {
             | Self::ModelNotFound { .. }
             | Self::NoReceipt
             | Self::NotInLog { .. } => "invalid",
+            | Self::InvalidImage(_)
+            | Self::ModelNotFound { .. } => "invalid",
         }
     }
 }

@@ -54,6 +54,8 @@ pub enum Error {
     BodyUnreadable,
     /// A body that is not what the route takes.
     Invalid(Invalid),
+    /// An image that cannot be made so: OpenAI has a name of its own for these.
+    InvalidImage(Invalid),
     /// No such model, or one that is no longer sold.
     ModelNotFound {
         /// The whole sentence.

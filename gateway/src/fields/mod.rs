@@ -4,11 +4,21 @@
 pub(crate) mod closed;
 /// Arrays and objects.
 mod compound;
+/// The model.
+mod model;
+/// What a model may think, beside what it may write.
+mod thinking;
 /// What stands in the place of a URL.
 mod url;
 /// Single values.
 mod value;
 
 pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, object, wrong_member};
+pub(crate) use model::model;
+pub(crate) use thinking::thinking_budgets;
 pub(crate) use url::UrlForm;
 pub(crate) use value::{MOST_TOKENS, boolean, integer, kind, one_of, string};
+
+/// Why a tool that the provider runs is not taken.
+pub(crate) const HOSTED_TOOL: &str = "Tools that the provider runs are billed in a way that cannot be bounded beforehand. \
+                                      Supported values are: 'function' and 'custom'.";

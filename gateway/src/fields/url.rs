@@ -1,3 +1,5 @@
+use crate::error::Invalid;
+
 /// Where a URL leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UrlForm {
@@ -23,5 +25,11 @@ impl UrlForm {
         } else {
             UrlForm::Other
         }
+    }
+
+    /// What is said of an image that is neither.
+    pub(crate) fn refused(at: &str) -> Invalid {
+        let message = format!("Invalid value for '{at}': expected an http(s) URL or image data (data:image/…).");
+        Invalid::new("invalid_value", at, message)
     }
 }

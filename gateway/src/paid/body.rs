@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::Error;
 
 /// The largest body that is taken, bytes. Images come in it.
-pub const LIMIT: usize = 10 * 1024 * 1024;
+pub(crate) const LIMIT: usize = 10 * 1024 * 1024;
 /// A body that is too large is read and forgotten up to here, so that a client that is still sending can read the answer
 /// before the connection closes.
 const READ_AND_FORGET: usize = 4 * LIMIT;

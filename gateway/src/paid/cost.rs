@@ -1,5 +1,8 @@
 //! Tells the customer what an answer cost: `usage.cost`, US$, a number; `usage.cost_credits`, a decimal string.
 
+use std::fmt::Write;
+
+use schemas::event::UsageSource;
 use schemas::money::{Nanocredits, Picodollars};
 use schemas::rate::Usage;
 
@@ -15,43 +18,68 @@ fn into_usage(usage: &str, charged: Nanocredits) -> Option<String> {
     Some(splice.finish().unwrap_or_else(|| usage.to_owned()))
 }
 
-/// An event whose usage tells the cost; an estimated usage where the provider sent none. `None` if there is no place for it.
-pub(super) fn into_event(event: &str, words: &Words, usage: &Usage, charged: Nanocredits) -> Option<String> {
-    into(event, words.usage_of_event, words, usage, charged)
+/// What an answer cost, and what it used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost<'a> {
+    pub(super) words: &'a Words,
+    pub(super) usage: &'a Usage,
+    pub(super) source: UsageSource,
+    pub(super) charged: Nanocredits,
 }
 
-/// A whole answer that tells the cost; an estimated usage where the provider sent none.
-pub(super) fn into_whole(answer: &str, words: &Words, usage: &Usage, charged: Nanocredits) -> Option<String> {
-    into(answer, &["usage"], words, usage, charged)
+impl Cost<'_> {
+    /// An event whose usage tells the cost; a usage of ours where the provider sent none. `None` if there is no place for it.
+    pub(super) fn into_event(self, event: &str) -> Option<String> {
+        self.into(event, self.words.usage_of_event)
+    }
+
+    /// A whole answer that tells the cost; with a usage of ours where the provider sent none.
+    pub(super) fn into_whole(self, answer: &str) -> Option<String> {
+        self.into(answer, &["usage"])
+    }
+
+    /// The text of an object in which the member that a path names tells the cost.
+    fn into(self, text: &str, path: &[&'static str]) -> Option<String> {
+        let object = Object::parse(text).ok()?;
+        let (member, rest) = path.split_first()?;
+        let told = object.get(member);
+        let told = if rest.is_empty() {
+            let told = told.and_then(|told| into_usage(told, self.charged));
+            told.unwrap_or_else(|| self.our_usage())
+        } else {
+            self.into(told?, rest)?
+        };
+        let mut splice = Splice::new(&object);
+        splice.set(member, told);
+        splice.finish()
+    }
+
+    /// The value of `usage` where the provider said nothing.
+    pub(super) fn our_usage(self) -> String {
+        let (input, output) = (self.usage.input_tokens, self.usage.output_tokens);
+        let mut usage = format!(r#"{{"{}":{input},"#, self.words.read);
+        // Writing to a String cannot fail.
+        let _ = self.words.written.map_or(Ok(()), |written| write!(usage, r#""{written}":{output},"#));
+        if self.words.total {
+            let _ = write!(usage, r#""total_tokens":{},"#, input.saturating_add(output));
+        }
+        if self.usage.images > 0 {
+            let _ = write!(usage, r#""images":{},"#, self.usage.images);
+        }
+        if self.source == UsageSource::Estimated {
+            usage.push_str(r#""estimated":true,"#);
+        }
+        let _ = write!(usage, r#""cost":{},"cost_credits":{}}}"#, dollars(self.charged), credits(self.charged));
+        usage
+    }
 }
 
-/// The text of an object in which the member that a path names tells the cost.
-fn into(text: &str, path: &[&'static str], words: &Words, usage: &Usage, charged: Nanocredits) -> Option<String> {
-    let object = Object::parse(text).ok()?;
-    let (member, rest) = path.split_first()?;
-    let told = object.get(member);
-    let told = if rest.is_empty() {
-        let told = told.and_then(|told| into_usage(told, charged));
-        told.unwrap_or_else(|| estimated_usage(words, usage, charged))
-    } else {
-        into(told?, rest, words, usage, charged)?
-    };
+/// A whole answer with the original Layers' own words on it.
+pub(super) fn with_layers(answer: &str, charged: Nanocredits, latency_ms: u64) -> Option<String> {
+    let object = Object::parse(answer).ok()?;
     let mut splice = Splice::new(&object);
-    splice.set(member, told);
+    splice.set("layers", format!(r#"{{"credits_used":{charged},"latency_ms":{latency_ms}}}"#));
     splice.finish()
-}
-
-/// The value of `usage` where the provider said nothing.
-pub(super) fn estimated_usage(words: &Words, usage: &Usage, charged: Nanocredits) -> String {
-    let (input, output) = (usage.input_tokens, usage.output_tokens);
-    let (read, written) = words.tokens;
-    let total =
-        if words.total { format!(r#""total_tokens":{},"#, input.saturating_add(output)) } else { String::new() };
-    format!(
-        r#"{{"{read}":{input},"{written}":{output},{total}"estimated":true,"cost":{},"cost_credits":{}}}"#,
-        dollars(charged),
-        credits(charged)
-    )
 }
 
 /// An exact JSON number: a nanocredit is ten picodollars.
@@ -72,7 +100,8 @@ mod tests {
         prompt: "messages",
         limit: "max_tokens",
         usage_of_event: &["response", "usage"],
-        tokens: ("prompt_tokens", "completion_tokens"),
+        read: "prompt_tokens",
+        written: Some("completion_tokens"),
         total: true,
     };
 
@@ -86,20 +115,24 @@ mod tests {
     #[test]
     fn an_estimate_says_that_it_is_one() {
         let usage = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
-        let json: serde_json::Value =
-            serde_json::from_str(&estimated_usage(&WORDS, &usage, Nanocredits::new(1))).unwrap();
+        let cost = Cost { words: &WORDS, usage: &usage, source: UsageSource::Estimated, charged: Nanocredits::new(1) };
+        let json: serde_json::Value = serde_json::from_str(&cost.our_usage()).unwrap();
         assert_eq!((json["total_tokens"].as_u64(), json["estimated"].as_bool()), (Some(7), Some(true)));
         assert_eq!(json["cost_credits"], "0.000000001");
     }
 
     #[test]
     fn the_usage_may_lie_deeper() {
-        let told = |event: &str| into_event(event, &WORDS, &Usage::default(), "3.36".parse().unwrap());
+        let charged = "3.36".parse().unwrap();
+        let usage = Usage { images: 2, ..Usage::default() };
+        let cost = Cost { words: &WORDS, usage: &usage, source: UsageSource::Provider, charged };
+        let told = |event: &str| cost.into_event(event);
         let event = r#"{"type":"x", "response":{"id":"a","usage":{"input_tokens": 1}}}"#;
         let expected =
             r#"{"type":"x", "response":{"id":"a","usage":{"cost":0.0336,"cost_credits":"3.36","input_tokens": 1}}}"#;
         assert_eq!(told(event).unwrap(), expected);
-        assert!(told(r#"{"response":{"usage":null}}"#).unwrap().contains(r#""usage":{"prompt_tokens":0,"#));
+        let ours = r#"{"response":{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"images":2,"cost":0.0336,"cost_credits":"3.36"}}}"#;
+        assert_eq!(told(r#"{"response":{"usage":null}}"#).unwrap(), ours);
         assert_eq!(told(r#"{"type":"x"}"#), None);
     }
 }

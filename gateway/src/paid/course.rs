@@ -5,12 +5,10 @@
 //! a provider reports usage all along, each report is held until the next event shows that it was not the last.
 
 use bytes::{Bytes, BytesMut};
-use schemas::money::Nanocredits;
-use schemas::rate::Usage;
 
-use super::cost;
+use super::cost::Cost;
 use super::order::Told;
-use super::route::{Route, Words};
+use super::route::Route;
 use super::said::{Delivered, Said, Stage};
 use crate::sse::{self, Data, Framer};
 use crate::upstream::{Connection, Failure};
@@ -127,12 +125,12 @@ impl Course {
     }
 
     /// The last events, with the cost in them.
-    pub(super) fn tail(&mut self, usage: &Usage, charged: Nanocredits) -> Bytes {
+    pub(super) fn tail(&mut self, cost: Cost<'_>) -> Bytes {
         match self.held.take() {
             Some(held) if held.unwanted => {}
-            Some(held) => self.out.push(with_cost(held.event, self.route.words(), usage, charged)),
+            Some(held) => self.out.push(with_cost(held.event, cost)),
             None if self.include_usage => {
-                if let Some(event) = self.usage_event(usage, charged) {
+                if let Some(event) = self.usage_event(cost) {
                     self.out.push(event.into());
                 }
             }
@@ -187,7 +185,11 @@ impl Course {
     }
 
     fn note(&mut self, said: &Said<'_>) {
-        self.delivered.add(said.delivered);
+        if said.repeats {
+            self.delivered.at_least(said.delivered);
+        } else {
+            self.delivered.add(said.delivered);
+        }
         self.stage = self.stage.max(said.stage);
         if self.id.is_none() {
             self.id = said.id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
@@ -214,10 +216,9 @@ impl Course {
     }
 
     /// The usage event for a client that asked a provider which has none.
-    fn usage_event(&self, usage: &Usage, charged: Nanocredits) -> Option<String> {
+    fn usage_event(&self, cost: Cost<'_>) -> Option<String> {
         let text = |value: &Option<String>| serde_json::to_string(value.as_deref().unwrap_or("")).unwrap_or_default();
-        let usage = cost::estimated_usage(self.route.words(), usage, charged);
-        self.route.usage_event(&text(&self.id), &text(&self.model), &usage)
+        self.route.usage_event(&text(&self.id), &text(&self.model), &cost.our_usage())
     }
 }
 
@@ -227,7 +228,7 @@ fn whole_line_end(event: Bytes) -> Bytes {
 }
 
 /// The event with the cost in its usage; as it is if that cannot be done.
-fn with_cost(event: Bytes, words: &Words, usage: &Usage, charged: Nanocredits) -> Bytes {
+fn with_cost(event: Bytes, cost: Cost<'_>) -> Bytes {
     let (before, json, after) = match sse::data(&event) {
         Data::At(range) => (event.slice(..range.start), event.slice(range.clone()), event.slice(range.end..)),
         // In JSON a line's end is a space.
@@ -238,7 +239,7 @@ fn with_cost(event: Bytes, words: &Words, usage: &Usage, charged: Nanocredits) -
         }
         Data::None => return event,
     };
-    let spliced = std::str::from_utf8(&json).ok().and_then(|json| cost::into_event(json, words, usage, charged));
+    let spliced = std::str::from_utf8(&json).ok().and_then(|json| cost.into_event(json));
     match spliced {
         Some(json) => [&before[..], json.as_bytes(), &after[..]].concat().into(),
         None => event,
@@ -272,6 +273,9 @@ impl Out {
 mod tests {
     use proptest::prelude::*;
 
+    use schemas::event::UsageSource;
+    use schemas::rate::Usage;
+
     use super::*;
     use crate::chat::CHAT;
 
@@ -287,8 +291,8 @@ mod tests {
         Course::new(&CHAT, connection, include_usage)
     }
 
-    fn charged() -> Nanocredits {
-        "3.36".parse().unwrap()
+    fn cost(usage: &Usage) -> Cost<'_> {
+        Cost { words: CHAT.words(), usage, source: UsageSource::Estimated, charged: "3.36".parse().unwrap() }
     }
 
     fn text(bytes: Bytes) -> String {
@@ -315,7 +319,7 @@ mod tests {
         let mut course = course(true);
         let (got, end) = run(&mut course, &[ROLE, TEXT, FINISH, USAGE, END]);
         assert_eq!((got, end), ([ROLE, TEXT, FINISH].concat(), Ok(())));
-        assert_eq!(text(course.tail(&Usage::default(), charged())), [PRICED, END].concat());
+        assert_eq!(text(course.tail(cost(&Usage::default()))), [PRICED, END].concat());
         assert_eq!((course.id.as_deref(), course.model.as_deref()), (Some("gen_1"), Some("m-1")));
         assert_eq!(course.delivered.text_bytes, 4);
     }
@@ -325,7 +329,7 @@ mod tests {
         let mut course = course(false);
         let (got, end) = run(&mut course, &[ROLE, TEXT, FINISH, USAGE, END]);
         assert_eq!((got, end), ([ROLE, TEXT, FINISH].concat(), Ok(())));
-        assert_eq!(text(course.tail(&Usage::default(), charged())), END);
+        assert_eq!(text(course.tail(cost(&Usage::default()))), END);
         assert_eq!(course.told.reported.unwrap().usage().input_tokens, 2);
     }
 
@@ -335,7 +339,7 @@ mod tests {
         let mut course = course(false);
         let (got, end) = run(&mut course, &[TEXT, &finish, END]);
         assert_eq!((got, end), (TEXT.to_owned(), Ok(())));
-        let tail = text(course.tail(&Usage::default(), charged()));
+        let tail = text(course.tail(cost(&Usage::default())));
         assert!(tail.contains(r#""usage":{"cost_credits":"3.36","prompt_tokens":9,"cost":0.0336}"#), "{tail}");
     }
 
@@ -346,7 +350,7 @@ mod tests {
         let (got, end) = run(&mut course, &[&report(1), &report(2), &report(3), END]);
         assert_eq!((got, end), (report(1) + &report(2), Ok(())));
         assert_eq!(course.told.reported.unwrap().usage().output_tokens, 3);
-        assert!(text(course.tail(&Usage::default(), charged())).contains("cost_credits"));
+        assert!(text(course.tail(cost(&Usage::default()))).contains("cost_credits"));
     }
 
     #[test]
@@ -355,7 +359,7 @@ mod tests {
         let (_, end) = run(&mut course, &[ROLE, TEXT, FINISH, END]);
         assert_eq!(end, Ok(()));
         let usage = Usage { input_tokens: 5, output_tokens: 1, ..Usage::default() };
-        let tail = text(course.tail(&usage, charged()));
+        let tail = text(course.tail(cost(&usage)));
         assert!(tail.contains(r#""total_tokens":6,"estimated":true"#) && tail.ends_with(END), "{tail}");
         assert!(tail.contains(r#""id":"gen_1""#), "{tail}");
     }
@@ -379,7 +383,7 @@ mod tests {
     fn a_finished_stream_may_forget_to_say_done() {
         let mut course = course(true);
         assert_eq!(run(&mut course, &[TEXT, FINISH, USAGE]).1, Ok(()));
-        assert_eq!(text(course.tail(&Usage::default(), charged())), [PRICED, END].concat());
+        assert_eq!(text(course.tail(cost(&Usage::default()))), [PRICED, END].concat());
     }
 
     #[test]
@@ -401,7 +405,7 @@ mod tests {
             let mut course = course(true);
             let (mut got, end) = run(&mut course, &reads);
             prop_assert_eq!(end, Ok(()));
-            got.push_str(&text(course.tail(&Usage::default(), charged())));
+            got.push_str(&text(course.tail(cost(&Usage::default()))));
             prop_assert_eq!(got, dress([ROLE, ": c\n\n", TEXT, TEXT, FINISH, PRICED, END].concat()));
         }
     }

@@ -29,7 +29,7 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
-pub use body::LIMIT as BODY_LIMIT;
+pub(crate) use body::LIMIT as BODY_LIMIT;
 use bytes::Bytes;
 pub(crate) use route::{Route, Words};
 pub(crate) use said::{Delivered, Said, Stage, length};
@@ -50,25 +50,36 @@ const FILLED: HeaderName = HeaderName::from_static("x-layers-max-tokens-filled")
 /// What a whole answer cost, credits.
 const COST: HeaderName = HeaderName::from_static("x-layers-cost-credits");
 
+/// What is sold under a path.
+#[derive(Clone, Copy)]
+pub(crate) struct Sale {
+    /// How.
+    pub(crate) route: &'static dyn Route,
+    /// Whether whole answers carry `layers`, as those of the original did.
+    pub(crate) tells_layers: bool,
+}
+
 /// Answers a request of a route.
 ///
 /// # Errors
 /// Every way in which it can be refused or fail, see [`Error`].
 pub(crate) async fn answer(
-    route: &'static dyn Route,
+    sale: Sale,
     State(edge): State<Edge>,
     Extension(arrival): Extension<Arrival>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Error> {
+    let route = sale.route;
     let passed_on = passed_on(route, request.headers());
     let body = body::read(request).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Invalid::unparseable())?;
     let ask = route.read(text)?;
 
     let book = edge.till().prices();
-    let model = models::for_route(&book, &ask.model, route)?;
+    let model = models::for_route(&book, &ask.model, route).map_err(|error| route.unknown_model(error))?;
     check_fit(&ask, model, route.words())?;
+    route.check_model(&ask, model)?;
     let connection = edge.connection(&caller)?.clone();
 
     let filled = match ask.writes.limit {
@@ -97,6 +108,7 @@ pub(crate) async fn answer(
         to_ask: ToAsk { connection, api: route.api(), headers: passed_on },
         streamed: ask.stream,
         include_usage: ask.include_usage,
+        tells_layers: sale.tells_layers,
         bounds,
         searches: bound::searches(model),
         images_charged: model.per_image.is_some(),

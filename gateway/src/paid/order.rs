@@ -28,6 +28,8 @@ pub(super) struct Order {
     pub(super) to_ask: ToAsk,
     pub(super) streamed: bool,
     pub(super) include_usage: bool,
+    /// The original Layers' own words go on a whole answer.
+    pub(super) tells_layers: bool,
     pub(super) bounds: Bounds,
     /// Web searches that an answer of this model includes.
     pub(super) searches: u64,
@@ -97,7 +99,7 @@ impl Order {
                 (usage, UsageSource::Estimated)
             }
             // Images are counted, not estimated.
-            None if !self.by_token && images > 0 => (counted, UsageSource::Provider),
+            None if !self.by_token => (counted, UsageSource::Provider),
             None => (estimated, UsageSource::Estimated),
         }
     }
@@ -155,6 +157,6 @@ fn shortened(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use schemas::price_book::Model;
 
 use super::ask::Ask;
 use super::said::Said;
-use crate::error::{Dialect, Invalid};
+use crate::error::{Dialect, Error, Invalid};
 use crate::splice::Splice;
 use crate::upstream::Api;
 
@@ -38,6 +38,19 @@ pub(crate) trait Route: Send + Sync {
     /// # Errors
     /// What is wrong with it, or cannot be priced.
     fn read<'a>(&self, text: &'a str) -> Result<Ask<'a>, Invalid>;
+
+    /// Refuses what this model cannot do at the price of the book.
+    ///
+    /// # Errors
+    /// What that is.
+    fn check_model(&self, _ask: &Ask<'_>, _model: &Model) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What is said where there is no such model.
+    fn unknown_model(&self, error: Error) -> Error {
+        error
+    }
 
     /// Changes what must be changed beside the model and the output limit.
     fn rewrite(&self, _ask: &Ask<'_>, _splice: &mut Splice<'_, '_>) {}
@@ -76,8 +89,10 @@ pub(crate) struct Words {
     pub(crate) limit: &'static str,
     /// Where the usage is in an event of a stream.
     pub(crate) usage_of_event: &'static [&'static str],
-    /// Tokens read and written, in the usage.
-    pub(crate) tokens: (&'static str, &'static str),
-    /// Whether the usage adds the two up.
+    /// Tokens read, in the usage.
+    pub(crate) read: &'static str,
+    /// Tokens written, in the usage, where any are.
+    pub(crate) written: Option<&'static str>,
+    /// Whether the usage adds them up.
     pub(crate) total: bool,
 }

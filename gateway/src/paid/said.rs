@@ -14,6 +14,8 @@ pub(crate) struct Said<'a> {
     pub(crate) model: Option<Cow<'a, str>>,
     /// What it delivers.
     pub(crate) delivered: Delivered,
+    /// It tells all that was delivered once more.
+    pub(crate) repeats: bool,
     /// What was used so far.
     pub(crate) usage: Option<Reported>,
     /// An error instead of an answer, or of the rest of it.
@@ -61,6 +63,12 @@ impl Delivered {
         self.text_bytes = self.text_bytes.saturating_add(more.text_bytes);
         self.whole_bytes = self.whole_bytes.saturating_add(more.whole_bytes);
         self.images = self.images.saturating_add(more.images);
+    }
+
+    /// Takes what was told in the end for all that there was, if it is more.
+    pub(crate) fn at_least(&mut self, all: Self) {
+        self.whole_bytes = self.whole_bytes.max(all.text());
+        self.images = self.images.max(all.images);
     }
 
     /// Adds a text, piece by piece.

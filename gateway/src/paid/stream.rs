@@ -20,6 +20,7 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::channel;
+use super::cost::Cost;
 use super::course::Course;
 use super::order::{Order, Went};
 use super::{STOPPED, on_its_own};
@@ -184,11 +185,12 @@ impl Pump {
             on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
             return self.report(Error::Internal).await;
         };
-        let usage = record.usage;
+        let (usage, source) = (record.usage, record.source);
         let settled = self.settled(hold.settle(record)).await;
         match settled {
             Ok(settled) => {
-                let tail = self.course.tail(&usage, settled.charged);
+                let words = self.order.route.words();
+                let tail = self.course.tail(Cost { words, usage: &usage, source, charged: settled.charged });
                 // Gone or not: there is nothing left to do about it.
                 let _ = self.send(tail).await;
             }

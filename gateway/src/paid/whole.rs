@@ -6,12 +6,13 @@ use std::time::Instant;
 use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
-use schemas::event::{ReleaseReason, UsageStatus};
+use schemas::event::{ReleaseReason, UsageRecorded, UsageStatus};
 use schemas::money::Nanocredits;
 
-use super::order::{Order, Told, Went};
+use super::cost::{self, Cost};
+use super::order::{Order, Told, Went, milliseconds};
 use super::said::Said;
-use super::{COST, STOPPED, cost, json, on_its_own};
+use super::{COST, STOPPED, json, on_its_own};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::Hold;
@@ -60,21 +61,25 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
             return Err(Error::Upstream(failure));
         }
     };
-    let Some((usage, record)) = went else {
+    let Some(record) = went else {
         on_its_own(hold.release(ReleaseReason::GatewayFailed, "the usage could not be rated".into()));
         return Err(Error::Internal);
     };
+    let (usage, source) = (record.usage, record.source);
     let settled = tokio::time::timeout(order.left_to_settle(), hold.settle(record)).await;
     let Ok(Ok(settled)) = settled else { return Err(Error::SettlementUnconfirmed) };
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::Internal)?;
     let finished = order.finish.and_then(|finish| finish(text));
     let text = finished.as_deref().unwrap_or(text);
-    let priced = cost::into_whole(text, order.route.words(), &usage, settled.charged);
-    let answer = priced.or(finished).map_or_else(|| bytes.clone(), Bytes::from);
+    let cost = Cost { words: order.route.words(), usage: &usage, source, charged: settled.charged };
+    let mut answer = cost.into_whole(text);
+    if order.tells_layers {
+        let latency_ms = milliseconds(order.arrived.elapsed());
+        answer = cost::with_layers(answer.as_deref().unwrap_or(text), settled.charged, latency_ms).or(answer);
+    }
+    let answer = answer.or(finished).map_or_else(|| bytes.clone(), Bytes::from);
     Ok((answer, settled.charged))
 }
-
-type Record = (schemas::rate::Usage, schemas::event::UsageRecorded);
 
 fn read<'a>(order: &Order, text: &'a str) -> Result<Said<'a>, Failure> {
     let said = order.route.whole(text).ok_or(Failure::Malformed)?;
@@ -84,7 +89,7 @@ fn read<'a>(order: &Order, text: &'a str) -> Result<Said<'a>, Failure> {
     }
 }
 
-fn settle_with(order: &Order, said: &Said<'_>, first_byte: Instant) -> Option<Record> {
+fn settle_with(order: &Order, said: &Said<'_>, first_byte: Instant) -> Option<UsageRecorded> {
     let went = Went {
         served_model: said.model.as_deref(),
         provider_request_id: said.id.as_deref(),
@@ -94,6 +99,5 @@ fn settle_with(order: &Order, said: &Said<'_>, first_byte: Instant) -> Option<Re
         error_message: None,
         first_byte: Some(first_byte),
     };
-    let record = order.record(&went, Instant::now())?;
-    Some((record.usage, record))
+    order.record(&went, Instant::now())
 }

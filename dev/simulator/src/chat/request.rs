@@ -6,76 +6,98 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
+use crate::asked::{Asked, IMAGE_BYTES, tokens};
+
+/// Reads a body.
+///
+/// # Errors
+/// When it is no chat request.
+pub(super) fn read(body: &[u8]) -> Result<Asked, serde_json::Error> {
+    let request: Request<'_> = serde_json::from_slice(body)?;
+    let tools = request.tools.iter().flatten().filter_map(|tool| tool.function.as_ref());
+    Ok(Asked {
+        model: request.model.to_string(),
+        told: request.last_user_text().to_owned(),
+        prompt_tokens: request.prompt_tokens(),
+        n: request.n.unwrap_or(1).max(1),
+        limit: request.output_limit(),
+        stream: request.stream.unwrap_or(false),
+        include_usage: request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false),
+        tool: tools.map(|function| function.name.to_string()).next(),
+        ..Asked::default()
+    })
+}
+
 /// A chat request.
 #[derive(Debug, Deserialize)]
-pub struct Request<'a> {
+struct Request<'a> {
     /// Asked model.
     #[serde(borrow)]
-    pub model: Cow<'a, str>,
+    model: Cow<'a, str>,
     /// The conversation.
     #[serde(borrow)]
-    pub messages: Vec<Message<'a>>,
+    messages: Vec<Message<'a>>,
     /// Output limit of one choice, old name.
-    pub max_tokens: Option<u64>,
+    max_tokens: Option<u64>,
     /// Output limit of one choice.
-    pub max_completion_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
     /// Number of choices.
-    pub n: Option<u64>,
+    n: Option<u64>,
     /// Whether the answer is streamed.
-    pub stream: Option<bool>,
+    stream: Option<bool>,
     /// Whether a stream carries a usage chunk.
-    pub stream_options: Option<StreamOptions>,
+    stream_options: Option<StreamOptions>,
     /// Tools that may be called.
     #[serde(borrow)]
-    pub tools: Option<Vec<Tool<'a>>>,
+    tools: Option<Vec<Tool<'a>>>,
 }
 
 /// `stream_options`.
 #[derive(Debug, Deserialize)]
-pub struct StreamOptions {
+struct StreamOptions {
     /// Asks for the usage chunk.
-    pub include_usage: Option<bool>,
+    include_usage: Option<bool>,
 }
 
 /// A tool; only functions have a name.
 #[derive(Debug, Deserialize)]
-pub struct Tool<'a> {
+struct Tool<'a> {
     /// The function.
     #[serde(borrow)]
-    pub function: Option<Function<'a>>,
+    function: Option<Function<'a>>,
 }
 
 /// A function that may be called.
 #[derive(Debug, Deserialize)]
-pub struct Function<'a> {
+struct Function<'a> {
     /// Its name.
     #[serde(borrow)]
-    pub name: Cow<'a, str>,
+    name: Cow<'a, str>,
 }
 
 /// One message.
 #[derive(Debug, Deserialize)]
-pub struct Message<'a> {
+struct Message<'a> {
     /// Who speaks.
     #[serde(borrow)]
-    pub role: Cow<'a, str>,
+    role: Cow<'a, str>,
     /// What is said.
     #[serde(borrow, default)]
-    pub content: Content<'a>,
+    content: Content<'a>,
 }
 
 /// A text, or parts of which the last text is kept.
 #[derive(Debug, Default)]
-pub struct Content<'a> {
+struct Content<'a> {
     /// The text, or the last text part.
-    pub text: Cow<'a, str>,
+    text: Cow<'a, str>,
     /// Bytes of everything that would be tokens: texts, and addresses of images up to the tokens of a small image.
-    pub bytes: usize,
+    bytes: usize,
 }
 
 impl Request<'_> {
     /// The most tokens that one choice may have.
-    pub fn output_limit(&self) -> Option<u64> {
+    fn output_limit(&self) -> Option<u64> {
         match (self.max_completion_tokens, self.max_tokens) {
             (Some(new), Some(old)) => Some(new.min(old)),
             (new, old) => new.or(old),
@@ -83,14 +105,14 @@ impl Request<'_> {
     }
 
     /// Text of the last message of the user.
-    pub fn last_user_text(&self) -> &str {
+    fn last_user_text(&self) -> &str {
         self.messages.iter().rev().find(|message| message.role == "user").map_or("", |message| &message.content.text)
     }
 
     /// About the tokens of the prompt, never more than its bytes.
-    pub fn prompt_tokens(&self) -> u64 {
+    fn prompt_tokens(&self) -> u64 {
         let bytes: usize = self.messages.iter().map(|message| message.content.bytes).sum();
-        u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
+        tokens(bytes)
     }
 }
 
@@ -107,9 +129,6 @@ struct ImageUrl<'a> {
     #[serde(borrow)]
     url: Cow<'a, str>,
 }
-
-/// A small image is 85 tokens at many providers, four bytes each.
-const IMAGE_BYTES: usize = 85 * 4;
 
 impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::answer::{ARGUMENTS, Answer};
 
-/// The body of the answer; half of one when it is to be malformed.
-pub fn body(answer: &Answer) -> String {
+/// The body of the answer.
+pub(super) fn body(answer: &Answer) -> String {
     let Answer { id, created, model, finish_reason, directive, .. } = answer;
     let mut out = String::with_capacity(1024 + answer.text_bytes);
     let metadata = if directive.no_usage { "null".to_owned() } else { answer.provider_metadata() };
@@ -29,6 +29,9 @@ pub fn body(answer: &Answer) -> String {
         if answer.usage.reasoning_tokens > 0 {
             out.push_str(r#","reasoning":"Let me think.""#);
         }
+        if index == 0 && answer.usage.images > 0 {
+            let _ = write!(out, r#","images":{}"#, super::events::images(answer.usage.images));
+        }
         let _ = write!(
             out,
             r#","refusal":null,"provider_metadata":{metadata}}},"logprobs":null,"finish_reason":"{finish_reason}"}}"#
@@ -40,8 +43,5 @@ pub fn body(answer: &Answer) -> String {
         answer.usage.write_json(answer.cost_picodollars, &mut out);
     }
     let _ = write!(out, r#","system_fingerprint":null,"generationId":"{id}"}}"#);
-    if directive.malformed {
-        out.truncate(out.len() / 2);
-    }
     out
 }
