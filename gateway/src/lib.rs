@@ -37,6 +37,9 @@ mod embeddings;
 // `POST /v1/images/generations`.
 mod images;
 
+// `POST /v1/messages`.
+mod messages;
+
 // The money side: callers, limits, holds and their settlement.
 pub mod till;
 
@@ -57,6 +60,9 @@ pub mod usage;
 
 // What was used where the provider says nothing.
 pub mod estimate;
+
+// Other names of models.
+mod aliases;
 
 // `GET /v1/models`.
 pub mod models;

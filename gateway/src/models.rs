@@ -7,6 +7,7 @@ use schemas::money::{PerMillion, PerThousand, Picodollars};
 use schemas::price_book::{Kind, Model, PriceBook, Prices, Status};
 use serde::Serialize;
 
+use crate::aliases;
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
 use crate::paid::Route;
@@ -119,9 +120,16 @@ fn known(book: &PriceBook) -> Result<(), Error> {
     Ok(())
 }
 
-/// By its id, or by the part after the slash where only one model has it.
+/// By its id, by the part after the slash where only one model has it, or by an alias.
 fn find<'b>(book: &'b PriceBook, name: &str) -> Result<&'b Model, Error> {
     if let Some(model) = book.models.get(name) {
+        return Ok(model);
+    }
+    // A maker's name may come with the maker's prefix as well.
+    let bare = name.split_once('/').map_or(name, |(_, bare)| bare);
+    if let Some(model) = aliases::id_of(bare).and_then(|id| book.models.get(id))
+        && (bare == name || name.strip_suffix(bare) == Some(&format!("{}/", model.provider)))
+    {
         return Ok(model);
     }
     let mut short =
@@ -234,7 +242,12 @@ mod tests {
         for name in ["anthropic/claude-haiku-4.5", "claude-haiku-4.5"] {
             assert_eq!(for_route(&book, name, &CHAT).unwrap().id, "anthropic/claude-haiku-4.5");
         }
-        for name in ["gpt-9", "", "../models", "/", "anthropic/", "ANTHROPIC/CLAUDE-HAIKU-4.5"] {
+        for name in ["claude-haiku-4-5", "claude-haiku-4-5-20251001", "anthropic/claude-haiku-4-5"] {
+            assert_eq!(for_route(&book, name, &CHAT).unwrap().id, "anthropic/claude-haiku-4.5", "{name}");
+        }
+        for name in
+            ["openai/claude-haiku-4-5", "gpt-9", "", "../models", "/", "anthropic/", "ANTHROPIC/CLAUDE-HAIKU-4.5"]
+        {
             assert!(matches!(for_route(&book, name, &CHAT), Err(Error::ModelNotFound { .. })), "{name}");
         }
     }

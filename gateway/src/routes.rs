@@ -15,6 +15,7 @@ use crate::log::{public, receipt};
 use crate::embeddings::EMBEDDINGS;
 use crate::error::{Dialect, Error, Face};
 use crate::images::IMAGES;
+use crate::messages::MESSAGES;
 use crate::paid::Sale;
 use crate::request_id::Arrival;
 use crate::responses::RESPONSES;
@@ -31,6 +32,7 @@ const API: [Route; 8] = [
     ("/responses", || paid(&RESPONSES)),
     ("/embeddings", || paid(&EMBEDDINGS)),
     ("/images/generations", || paid(&IMAGES)),
+    ("/messages", || paid(&MESSAGES)),
     ("/models", || get(models::list)),
     ("/models/{*id}", || get(models::one)),
     ("/credits", || get(credits::show)),

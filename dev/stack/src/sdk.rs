@@ -1,4 +1,4 @@
-//! The official OpenAI SDKs, and an independent verifier of receipts, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
+//! The official SDKs of OpenAI and Anthropic, and an independent verifier of receipts, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,6 +17,8 @@ pub enum Sdk {
     Node6,
     /// `openai` 7 for Node, on the Node that it needs.
     Node7,
+    /// `anthropic` for Python.
+    Claude,
 }
 
 /// A command that runs this module for Node with sigstore's verifier of transparency logs: an implementation of RFC 6962
@@ -29,11 +31,11 @@ pub fn sigstore_script(script: &Path) -> Result<Command> {
 }
 
 impl Sdk {
-    /// All of them.
+    /// All of OpenAI's.
     pub const ALL: [Self; 3] = [Self::Python, Self::Node6, Self::Node7];
 
     /// A command that runs this script (Python, or a module for Node) with the SDK; its environment is the caller's to
-    /// set (`OPENAI_BASE_URL`, `OPENAI_API_KEY`).
+    /// set (`OPENAI_BASE_URL`, `OPENAI_API_KEY`; for Anthropic's `ANTHROPIC_BASE_URL`, `ANTHROPIC_API_KEY`).
     ///
     /// # Errors
     /// When the SDK is not installed or the script cannot be read.
@@ -41,9 +43,10 @@ impl Sdk {
         let (folder, interpreter) = match self {
             Self::Python => ("python", "bin/python"),
             Self::Node6 => ("node-6", "node"),
+            Self::Claude => ("claude", "bin/python"),
             Self::Node7 => ("node-7", "node_modules/.bin/node"),
         };
-        run_script(folder, interpreter, self != Self::Python, script)
+        run_script(folder, interpreter, matches!(self, Self::Node6 | Self::Node7), script)
     }
 }
 

@@ -90,8 +90,8 @@ impl Course {
         if self.done.is_some() {
             return Ok(());
         }
-        // A last event without its blank line is whole if it can be read.
-        if !self.framer.rest().is_empty() {
+        // A last event without its blank line is whole if it can be read; half a comment is nothing.
+        if sse::data(self.framer.rest()) != Data::None {
             self.take(Bytes::from_static(b"\n\n")).map_err(|failure| match failure {
                 Failure::Malformed => Failure::Cut,
                 other => other,
@@ -168,8 +168,11 @@ impl Course {
         if let Some(error) = said.error {
             return Err(crate::upstream::said(&self.connection, error));
         }
-        self.let_go();
         let is_last = said.stage == Stage::Over;
+        // Nothing but the end comes after what is held: it was the last that tells the usage.
+        if !is_last || said.tells_cost {
+            self.let_go();
+        }
         if said.tells_cost {
             let unwanted = said.only_usage && !self.include_usage;
             self.held = Some(Held { event: if is_last { whole_line_end(event) } else { event }, unwanted });

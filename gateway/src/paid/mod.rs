@@ -10,6 +10,8 @@
 //! | answer | `whole` or `stream`, in a task that outlives the client | the provider |
 //! | settle | usage and deduction acknowledged before the last byte leaves | one acknowledgement |
 
+#[cfg(test)]
+mod any_stream;
 mod ask;
 mod body;
 mod bound;
