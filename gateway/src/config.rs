@@ -8,6 +8,7 @@ use axum::http::Uri;
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
+use crate::message_limits::MessageLimits;
 use crate::upstream::Connection;
 
 /// The provider where nothing else is said.
@@ -40,6 +41,8 @@ pub struct Config {
     pub patience: Patience,
     /// What becomes of a stream whose client leaves.
     pub on_disconnect: OnDisconnect,
+    /// How many messages a request may have, and how long.
+    pub message_limits: MessageLimits,
 }
 
 /// What becomes of a stream whose client leaves.
@@ -51,9 +54,11 @@ pub enum OnDisconnect {
     Drain(Duration),
 }
 
-/// How long a provider is waited for.
+/// How long others are waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// For the body of a request: 10 MB over a slow line take so long.
+    pub body: Duration,
     /// For a connection.
     pub connect: Duration,
     /// For the first byte of an answer. Reasoning models think for minutes before it.
@@ -104,7 +109,10 @@ impl Config {
                 None => Nanocredits::from_credits(100)?,
             },
             drain: seconds("LAYERS_DRAIN_SECONDS", 30)?,
+            message_limits: MessageLimits::parse(variable("LAYERS_MESSAGE_LIMITS").as_deref().unwrap_or_default())
+                .context("LAYERS_MESSAGE_LIMITS")?,
             patience: Patience {
+                body: seconds("LAYERS_BODY_SECONDS", 60)?,
                 connect: seconds("LAYERS_UPSTREAM_CONNECT_SECONDS", 10)?,
                 first_byte: seconds("LAYERS_UPSTREAM_FIRST_BYTE_SECONDS", 300)?,
                 silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
@@ -178,6 +186,7 @@ mod tests {
             (&[("NATS_URL", "n"), ("LAYERS_MAX_CREDITS_PER_REQUEST", "-1")], "LAYERS_MAX_CREDITS_PER_REQUEST"),
             (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
             (&[("NATS_URL", "n"), ("LAYERS_ON_DISCONNECT", "hang")], "LAYERS_ON_DISCONNECT"),
+            (&[("NATS_URL", "n"), ("LAYERS_MESSAGE_LIMITS", "gold=1x1")], "LAYERS_MESSAGE_LIMITS"),
         ] {
             let error = read(variables).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");

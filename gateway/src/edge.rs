@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, OnDisconnect, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
+use crate::message_limits::MessageLimits;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::till::{Caller, Till};
@@ -26,6 +27,7 @@ struct Inner {
     max_credits_per_request: Nanocredits,
     patience: Patience,
     on_disconnect: OnDisconnect,
+    message_limits: MessageLimits,
     balances: Option<Balances>,
     log: Option<Log>,
     metrics: Metrics,
@@ -49,6 +51,7 @@ impl Edge {
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
             on_disconnect: config.on_disconnect,
+            message_limits: config.message_limits.clone(),
             balances,
             log,
             metrics: Metrics::default(),
@@ -89,6 +92,16 @@ impl Edge {
     /// What becomes of a stream whose client leaves.
     pub fn on_disconnect(&self) -> OnDisconnect {
         self.0.on_disconnect
+    }
+
+    /// How many messages a request may have, and how long.
+    pub fn message_limits(&self) -> &MessageLimits {
+        &self.0.message_limits
+    }
+
+    /// How long a client may take to send a body.
+    pub fn body_patience(&self) -> Duration {
+        self.0.patience.body
     }
 
     /// The most that a filled-in output limit may cost.

@@ -4,6 +4,9 @@
 // What is set from outside.
 pub mod config;
 
+// Messages of a request, by tier.
+pub mod message_limits;
+
 /// Logs.
 pub mod telemetry;
 

@@ -42,6 +42,8 @@ pub struct Model {
     pub kind: Kind,
     /// Whether it makes images.
     pub makes_images: bool,
+    /// Tokens that fit in.
+    pub context_window: u64,
     base: Prices,
     /// Picodollars an image.
     per_image: u64,
@@ -144,6 +146,7 @@ impl Catalog {
                 provider: entry.provider,
                 kind: entry.kind,
                 makes_images: entry.per_image.is_some(),
+                context_window: entry.context_window.unwrap_or(u64::MAX),
                 base,
                 per_image,
                 tiers,

@@ -117,6 +117,10 @@ async fn try_answer(
     }
     let directive = Directive::in_text(&asked.told).map_err(|error| Refusal::with_status(400, error))?;
     let answer = Answer::new(&asked, directive, provider.catalog.model(model));
+    let window = provider.catalog.model(model).context_window;
+    if answer.usage.prompt_tokens > window {
+        return Err(Refusal::context_length(window, answer.usage.prompt_tokens));
+    }
     let id = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let mut call = provider.bill.begin(id, model, answer.usage, answer.chunks, asked.stream);
     if answer.directive.hang {

@@ -1,7 +1,7 @@
 //! A chat completion as a client asks for it: read, checked, and nothing of it changed. The checks come in OpenAI's
 //! order: JSON, model, messages, then each field.
 
-use super::prompt;
+use super::{options, prompt};
 use crate::error::Invalid;
 use crate::fields::{self, MOST_TOKENS, array, boolean, closed, empty, integer, object, string};
 use crate::paid::{Ask, Limit, Writes};
@@ -24,6 +24,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     let limits = [number("max_tokens", 1, MOST_TOKENS)?, number("max_completion_tokens", 1, MOST_TOKENS)?];
     let answers = number("n", 1, MOST_CHOICES)?.unwrap_or(1);
     let include_usage = read_include_usage(&body, stream)?;
+    options::check(&body, messages)?;
     let beside_limit = fields::thinking_budgets(&body)?;
     reads.tools = read_tools(&body)?;
     reads.structured = read_structured(&body)?;
@@ -43,6 +44,12 @@ fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> 
         return Err(Invalid { code: None, param: Some("stream_options".into()), message: message.into() });
     }
     let options = object("stream_options", options)?;
+    let known = ["include_usage", "include_obfuscation"];
+    if let Some(unknown) = options.members().iter().find(|member| !known.contains(&&*member.key)) {
+        let param = format!("stream_options.{}", unknown.key);
+        let message = format!("Unknown parameter: '{param}'.");
+        return Err(Invalid::new("unknown_parameter", param, message));
+    }
     match options.get("include_usage") {
         Some(value) => boolean("stream_options.include_usage", value),
         None => Ok(asked),
@@ -173,7 +180,7 @@ mod tests {
     #[test]
     fn depth_is_no_danger() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(read(&with(&format!(r#","x":{deep}"#))).is_ok());
+        assert_eq!(refused(&with(&format!(r#","x":{deep}"#))), (Some("nesting_too_deep"), None));
         let messages = format!(r#"{{"model":"m","messages":[{{"role":"user","content":{deep}}}]}}"#);
         assert!(read(&messages).is_err());
     }

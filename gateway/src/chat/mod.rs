@@ -2,7 +2,11 @@
 
 mod answer;
 mod ask;
+mod options;
 mod prompt;
+mod turns;
+
+pub(crate) use options::says_json;
 
 use schemas::event::RequestKind;
 use schemas::price_book::{Kind, Model};

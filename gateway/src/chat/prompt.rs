@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::turns::Turns;
 use crate::error::Invalid;
 use crate::fields::{FromObject, UrlForm, empty, is_empty_array, kind, wrong_member};
 use crate::paid::Reads;
@@ -18,6 +19,8 @@ struct Message<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_call_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     audio: Option<&'a RawValue>,
 }
@@ -62,9 +65,15 @@ pub(super) fn read(value: &str) -> Result<Reads, Invalid> {
         return Err(empty("messages"));
     }
     let mut prompt = Prompt(Reads { messages: messages.len() as u64, ..Reads::default() });
+    let mut turns = Turns::default();
     for (index, FromObject(message)) in messages.iter().enumerate() {
         prompt.add(index, message)?;
+        match message.role.map(RawValue::get) {
+            Some("\"tool\"") => turns.result(index, message.tool_call_id)?,
+            _ => turns.said(index, message.tool_calls)?,
+        }
     }
+    turns.end(messages.len())?;
     Ok(prompt.0)
 }
 
@@ -81,6 +90,7 @@ impl Prompt {
             return Err(Invalid::unsupported(at("audio"), "Audio is not sold."));
         }
         let Some(content) = message.content else { return Ok(()) };
+        self.0.measure(index, content.get());
         match content.get().as_bytes()[0] {
             b'"' => Ok(()),
             b'[' => {
@@ -249,9 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn results_answer_calls() {
+        let assistant = r#"{"role":"assistant","tool_calls":[{"id":"a","type":"function"},{"id":"b"}]}"#;
+        let result = |id: &str| format!(r#"{{"role":"tool","tool_call_id":"{id}","content":"x"}}"#);
+        let user = r#"{"role":"user","content":"hi"}"#;
+        let (a, b) = (result("a"), result("b"));
+        assert!(read(&format!("[{user},{assistant},{b},{a},{user}]")).is_ok());
+        for (messages, param) in [
+            (format!("[{user},{a}]"), "messages.[1].role"),
+            (format!("[{assistant},{a},{b},{user},{a}]"), "messages.[4].role"),
+            (format!("[{assistant},{user}]"), "messages.[1].role"),
+            (format!("[{assistant},{a}]"), "messages.[2].role"),
+        ] {
+            assert_eq!(refused(&messages), (None, Some(param.to_owned())), "{messages}");
+        }
+    }
+
+    #[test]
     fn a_message_without_content_is_a_message() {
         for messages in [r#"[{"role":"user"}]"#, r#"[{"role":"user","content":null,"name":"x"}]"#] {
-            assert_eq!(read(messages).unwrap(), Reads { messages: 1, ..Reads::default() });
+            let reads = read(messages).unwrap();
+            assert_eq!(Reads { longest: (0, 0), ..reads }, Reads { messages: 1, ..Reads::default() });
         }
     }
 
@@ -269,6 +297,6 @@ mod tests {
             files: 1,
             ..Reads::default()
         };
-        assert_eq!(read(messages).unwrap(), expected);
+        assert_eq!(Reads { longest: (0, 0), ..read(messages).unwrap() }, expected);
     }
 }

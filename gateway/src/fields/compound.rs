@@ -5,12 +5,14 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::text;
 use super::value::kind;
 use crate::error::Invalid;
 use crate::splice::{NotAnObject, Object};
 
 /// The body of a request.
 pub(crate) fn body(text: &str) -> Result<Object<'_>, Invalid> {
+    text::check(text)?;
     Object::parse(text).map_err(|error| match error {
         NotAnObject::Malformed => Invalid::unparseable(),
         NotAnObject::Duplicate(key) => duplicate(&key),

@@ -6,6 +6,8 @@ pub(crate) mod closed;
 mod compound;
 /// The model.
 mod model;
+/// What a body's text must be before it is read.
+mod text;
 /// What a model may think, beside what it may write.
 mod thinking;
 /// What stands in the place of a URL.
@@ -17,7 +19,7 @@ pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, object
 pub(crate) use model::model;
 pub(crate) use thinking::thinking_budgets;
 pub(crate) use url::UrlForm;
-pub(crate) use value::{MOST_TOKENS, boolean, integer, kind, one_of, string};
+pub(crate) use value::{MOST_TOKENS, boolean, decimal, integer, kind, one_of, string};
 
 /// Why a tool that the provider runs is not taken.
 pub(crate) const HOSTED_TOOL: &str = "Tools that the provider runs are billed in a way that cannot be bounded beforehand. \

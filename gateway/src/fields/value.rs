@@ -47,6 +47,27 @@ pub(crate) fn integer(param: &str, value: &str, min: u64, max: u64) -> Result<u6
     }
 }
 
+/// A number within limits.
+pub(crate) fn decimal(param: &str, value: &str, min: i32, max: i32) -> Result<(), Invalid> {
+    let number = value.parse::<f64>().ok().filter(|_| matches!(kind(value), "an integer" | "a decimal number"));
+    let Some(number) = number else { return Err(Invalid::wrong_type(param, "a decimal", kind(value))) };
+    let out_of_range = |code, relation, limit: i32| {
+        const SHOWN: usize = 50;
+        let shown: String = value.chars().take(SHOWN).collect();
+        let message = format!(
+            "Invalid '{param}': decimal out of range. Expected a value {relation} {limit}, but got {shown} instead."
+        );
+        Err(Invalid::new(code, param, message))
+    };
+    if number > f64::from(max) {
+        return out_of_range("decimal_above_max_value", "<=", max);
+    }
+    if number < f64::from(min) {
+        return out_of_range("decimal_below_min_value", ">=", min);
+    }
+    Ok(())
+}
+
 /// One of a few texts.
 pub(crate) fn one_of(param: &str, value: &str, supported: &[&str]) -> Result<(), Invalid> {
     let text = string(param, value)?;

@@ -58,6 +58,7 @@ pub(super) fn read(messages: &str, system: Option<&str>) -> Result<Reads, Invali
     }
     prompt.0.messages += messages.len() as u64;
     for (index, message) in messages.iter().enumerate() {
+        prompt.0.measure(index, message.get());
         prompt.add(&format!("messages[{index}]"), message.get())?;
     }
     Ok(prompt.0)
@@ -247,6 +248,7 @@ mod tests {
                 {"type":"image","source":{"type":"url","url":"https://example.com/a.png"}}]}]}]"#;
         let expected =
             Reads { messages: 4, images: 2, files: 1, no_text_bytes: r#""AAAA""#.len() as u64, ..Reads::default() };
-        assert_eq!(read(messages, Some(r#"[{"type":"text","text":"be kind"}]"#)).unwrap(), expected);
+        let reads = read(messages, Some(r#"[{"type":"text","text":"be kind"}]"#)).unwrap();
+        assert_eq!(Reads { longest: (0, 0), ..reads }, expected);
     }
 }

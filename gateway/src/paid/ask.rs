@@ -27,6 +27,8 @@ pub(crate) type Finish = fn(&str) -> Option<String>;
 pub(crate) struct Reads {
     /// Messages, or whatever providers put markers round.
     pub(crate) messages: u64,
+    /// The longest of them: its place and the characters of its content, as they are written in JSON.
+    pub(crate) longest: (usize, usize),
     /// Images that are looked at in full.
     pub(crate) images: u64,
     /// Images that are looked at in low detail.
@@ -43,6 +45,19 @@ pub(crate) struct Reads {
     pub(crate) hidden_tokens: u64,
     /// Whether the answer must follow a schema.
     pub(crate) structured: bool,
+}
+
+impl Reads {
+    /// Takes notice of how long a message is.
+    pub(crate) fn measure(&mut self, index: usize, content: &str) {
+        // As many bytes as the longest has characters are needed to be longer.
+        if content.len() > self.longest.1 {
+            let characters = content.chars().count();
+            if characters > self.longest.1 {
+                self.longest = (index, characters);
+            }
+        }
+    }
 }
 
 /// What a model may write.

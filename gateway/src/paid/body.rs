@@ -14,11 +14,9 @@ pub(crate) const LIMIT: usize = 10 * 1024 * 1024;
 /// A body that is too large is read and forgotten up to here, so that a client that is still sending can read the answer
 /// before the connection closes.
 const READ_AND_FORGET: usize = 4 * LIMIT;
-/// For the whole body: 10 MB over a slow line take so long.
-const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Reads the body of a request.
-pub(super) async fn read(request: Request) -> Result<Bytes, Error> {
+/// Reads the body of a request, which must have come whole in this time.
+pub(super) async fn read(request: Request, patience: Duration) -> Result<Bytes, Error> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Error::BodyUnreadable);
@@ -27,7 +25,7 @@ pub(super) async fn read(request: Request) -> Result<Bytes, Error> {
     if body.size_hint().lower() > READ_AND_FORGET as u64 {
         return Err(Error::TooLarge);
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience;
     let Some(first) = next(&mut body, until).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() && first.len() <= LIMIT {
         return Ok(first);
@@ -66,6 +64,8 @@ async fn next(body: &mut Body, until: Instant) -> Result<Option<Bytes>, Error> {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn of(size: usize) -> Request {
         let piece = Bytes::from(vec![b'x'; size / 2]);
         let pieces = [piece.clone(), piece].map(Ok::<_, std::convert::Infallible>);
@@ -74,16 +74,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_taken_up_to_its_limit() {
-        assert_eq!(read(of(LIMIT)).await.unwrap().len(), LIMIT);
-        assert!(matches!(read(of(LIMIT + 2)).await, Err(Error::TooLarge)));
-        assert!(matches!(read(of(READ_AND_FORGET + 2)).await, Err(Error::TooLarge)));
-        assert!(read(Request::new(Body::empty())).await.unwrap().is_empty());
+        assert_eq!(read(of(LIMIT), PATIENCE).await.unwrap().len(), LIMIT);
+        assert!(matches!(read(of(LIMIT + 2), PATIENCE).await, Err(Error::TooLarge)));
+        assert!(matches!(read(of(READ_AND_FORGET + 2), PATIENCE).await, Err(Error::TooLarge)));
+        assert!(read(Request::new(Body::empty()), PATIENCE).await.unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn what_is_packed_is_not_taken() {
         let mut request = of(10);
         request.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert!(matches!(read(request).await, Err(Error::BodyUnreadable)));
+        assert!(matches!(read(request, PATIENCE).await, Err(Error::BodyUnreadable)));
     }
 }

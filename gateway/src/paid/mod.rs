@@ -74,9 +74,10 @@ pub(crate) async fn answer(
 ) -> Result<Response, Error> {
     let route = sale.route;
     let passed_on = passed_on(route, request.headers());
-    let body = body::read(request).await?;
+    let body = body::read(request, edge.body_patience()).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Invalid::unparseable())?;
     let ask = route.read(text)?;
+    edge.message_limits().check(caller.tier, route.words().prompt, ask.reads.messages, ask.reads.longest)?;
 
     let book = edge.till().prices();
     let model = models::for_route(&book, &ask.model, route).map_err(|error| route.unknown_model(error))?;

@@ -1,6 +1,7 @@
 //! A response as a client asks for it: read, checked, and nothing of it changed.
 
 use super::input;
+use crate::chat::says_json;
 use crate::error::Invalid;
 use crate::fields::{self, MOST_TOKENS, array, boolean, closed, integer, object, string};
 use crate::paid::{Ask, Limit, Writes};
@@ -67,7 +68,13 @@ fn read_structured(body: &Object<'_>) -> Result<bool, Invalid> {
     let Some(format) = text.get("format") else { return Ok(false) };
     let format = object("text.format", format)?;
     let r#type = format.get("type").ok_or_else(|| Invalid::missing("text.format.type"))?;
-    Ok(string("text.format.type", r#type)? != "text")
+    let r#type = string("text.format.type", r#type)?;
+    if r#type == "json_object" && !says_json(body.get("input").unwrap_or_default()) {
+        let message = "Response input messages must contain the word 'json' in some form to use 'text.format' of type \
+                       'json_object'.";
+        return Err(Invalid { code: None, param: Some("text.format".into()), message: message.into() });
+    }
+    Ok(r#type != "text")
 }
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ const TEXT_ITEMS: [&str; 8] = [
 /// Reads the value of `input`.
 pub(super) fn read(value: &str) -> Result<Reads, Invalid> {
     if value.starts_with('"') {
-        return Ok(Reads { messages: 1, ..Reads::default() });
+        let mut reads = Reads { messages: 1, ..Reads::default() };
+        reads.measure(0, value);
+        return Ok(reads);
     }
     if !value.starts_with('[') {
         return Err(Invalid::wrong_type("input", "one of a string or array of input items", kind(value)));
@@ -65,6 +67,7 @@ pub(super) fn read(value: &str) -> Result<Reads, Invalid> {
     }
     let mut input = Input(Reads { messages: items.len() as u64, ..Reads::default() });
     for (index, item) in items.iter().enumerate() {
+        input.0.measure(index, item.get());
         input.add(&format!("input[{index}]"), item.get())?;
     }
     Ok(input.0)
@@ -218,7 +221,7 @@ mod tests {
             no_text_bytes: 2 * image.len() as u64,
             ..Reads::default()
         };
-        assert_eq!(read(&input).unwrap(), expected);
+        assert_eq!(Reads { longest: (0, 0), ..read(&input).unwrap() }, expected);
         assert_eq!(read(r#""hi""#).unwrap().messages, 1);
     }
 }

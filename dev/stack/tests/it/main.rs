@@ -15,6 +15,7 @@ mod servers_nats;
 mod servers_nats_cluster;
 mod servers_postgres;
 mod system_bad_input;
+mod system_cases;
 mod system_client_leaves;
 mod system_credits;
 mod system_exact_charge;
