@@ -11,10 +11,10 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::chat::CHAT;
 use crate::edge::Edge;
-use crate::log::{public, receipt};
 use crate::embeddings::EMBEDDINGS;
 use crate::error::{Dialect, Error, Face};
 use crate::images::IMAGES;
+use crate::log::{public, receipt};
 use crate::messages::MESSAGES;
 use crate::paid::Sale;
 use crate::request_id::Arrival;
@@ -27,7 +27,7 @@ pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledg
 type Route = (&'static str, fn() -> MethodRouter<Edge>);
 
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: [Route; 8] = [
+const API: &[Route] = &[
     ("/chat/completions", || paid(&CHAT)),
     ("/responses", || paid(&RESPONSES)),
     ("/embeddings", || paid(&EMBEDDINGS)),
@@ -40,7 +40,7 @@ const API: [Route; 8] = [
 ];
 
 /// The routes of the original Layers, where they always were.
-const ORIGINAL: [Route; 5] = [
+const ORIGINAL: &[Route] = &[
     ("/api/v1/chat", || original(&CHAT)),
     ("/api/v1/chat/completions", || original(&CHAT)),
     ("/api/v1/image", || original(&IMAGES)),

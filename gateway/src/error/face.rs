@@ -300,11 +300,10 @@ impl Error {
             | Self::BodyTimeout
             | Self::BodyUnreadable
             | Self::Invalid(_)
+            | Self::InvalidImage(_)
             | Self::ModelNotFound { .. }
             | Self::NoReceipt
             | Self::NotInLog { .. } => "invalid",
-            | Self::InvalidImage(_)
-            | Self::ModelNotFound { .. } => "invalid",
         }
     }
 }
