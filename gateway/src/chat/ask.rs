@@ -3,7 +3,7 @@
 
 use super::{options, prompt};
 use crate::error::Invalid;
-use crate::fields::{self, MOST_TOKENS, array, boolean, closed, empty, integer, object, string};
+use crate::fields::{self, MOST_TOKENS, array, boolean, check_cache_control, closed, empty, integer, object, string};
 use crate::paid::{Ask, Limit, Writes};
 use crate::splice::Object;
 
@@ -75,6 +75,9 @@ fn read_tools(body: &Object<'_>) -> Result<u64, Invalid> {
 fn check_tool(at: &str, value: &str) -> Result<(), Invalid> {
     let tool = object(at, value)?;
     let field = |name: &str| format!("{at}.{name}");
+    if let Some(control) = tool.get("cache_control") {
+        check_cache_control(&field("cache_control"), control)?;
+    }
     let r#type = tool.get("type").map(|value| string(&field("type"), value)).transpose()?;
     let what = match r#type.as_deref() {
         None if tool.get("function").is_some() => return Err(Invalid::missing(field("type"))),

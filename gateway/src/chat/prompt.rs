@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::turns::Turns;
 use crate::error::Invalid;
-use crate::fields::{FromObject, UrlForm, empty, is_empty_array, kind, wrong_member};
+use crate::fields::{FromObject, UrlForm, check_cache_control, empty, is_empty_array, kind, wrong_member};
 use crate::paid::Reads;
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
@@ -23,6 +23,8 @@ struct Message<'a> {
     tool_call_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(serde::Deserialize)]
@@ -35,6 +37,8 @@ struct Part<'a> {
     file: Option<&'a RawValue>,
     #[serde(borrow, default)]
     text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(serde::Deserialize)]
@@ -89,6 +93,9 @@ impl Prompt {
         if message.audio.is_some() {
             return Err(Invalid::unsupported(at("audio"), "Audio is not sold."));
         }
+        if let Some(control) = message.cache_control {
+            check_cache_control(&at("cache_control"), control.get())?;
+        }
         let Some(content) = message.content else { return Ok(()) };
         self.0.measure(index, content.get());
         match content.get().as_bytes()[0] {
@@ -111,6 +118,9 @@ impl Prompt {
         }
         let part: Part<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
         let field = |name: &str| format!("{at}.{name}");
+        if let Some(control) = part.cache_control {
+            check_cache_control(&field("cache_control"), control.get())?;
+        }
         match part.r#type.as_deref() {
             None => Err(Invalid::missing(field("type"))),
             Some("text") => match part.text {
@@ -233,6 +243,11 @@ mod tests {
             (r#"[{"role":"user","content":7}]"#, "invalid_type", "messages[0].content"),
             (r#"[{"role":"user","content":"a","content":"b"}]"#, "invalid_value", "messages[0]"),
             (r#"[{"role":"assistant","tool_calls":[ ]}]"#, "empty_array", "messages[0].tool_calls"),
+            (
+                r#"[{"role":"system","content":"a","cache_control":{"type":"ephemeral","ttl":"1h"}}]"#,
+                "unsupported_parameter",
+                "messages[0].cache_control.ttl",
+            ),
             (r#"[{"role":"user","content":[7]}]"#, "invalid_type", "messages[0].content[0]"),
             (r#"[{"role":"user","content":[{}]}]"#, "missing_required_parameter", "messages[0].content[0].type"),
             (r#"[{"role":"user","content":[{"type":"video_url"}]}]"#, "invalid_value", "messages[0].content[0].type"),

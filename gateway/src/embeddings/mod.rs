@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::Invalid;
-use crate::paid::{Ask, Route, Said, Words};
+use crate::fields::is_empty_array;
+use crate::paid::{Ask, Delivered, Route, Said, Words};
 use crate::upstream::Api;
 use crate::usage::Reported;
 
@@ -70,12 +71,15 @@ impl Route for Embeddings {
 
     fn whole<'a>(&self, text: &'a str) -> Option<Said<'a>> {
         let answer: Answer<'a> = serde_json::from_str(text).ok()?;
-        let is_list = answer.data.is_some_and(|data| data.get().starts_with('['));
-        if !is_list && answer.error.is_none() {
+        let list = answer.data.map(RawValue::get).filter(|data| data.starts_with('['));
+        if list.is_none() && answer.error.is_none() {
             return None;
         }
+        // Vectors are no text, but something.
+        let whole_bytes = list.filter(|list| !is_empty_array(list)).map_or(0, |list| list.len() as u64);
+        let delivered = Delivered { whole_bytes, ..Delivered::default() };
         let usage = answer.usage.and_then(|usage| Reported::read(usage.get()));
-        Some(Said { id: answer.id, model: answer.model, usage, error: answer.error, ..Said::default() })
+        Some(Said { id: answer.id, model: answer.model, delivered, usage, error: answer.error, ..Said::default() })
     }
 
     fn event<'a>(&self, _text: &'a str) -> Option<Said<'a>> {

@@ -1,5 +1,7 @@
 //! The members of a request's body, read out of their JSON text; what is wrong with them is said in OpenAI's words.
 
+/// What is written to a provider's cache, and for how long.
+mod cache_control;
 /// What could change the model or the price behind the hold's back.
 pub(crate) mod closed;
 /// Arrays and objects.
@@ -15,6 +17,7 @@ mod url;
 /// Single values.
 mod value;
 
+pub(crate) use cache_control::check_cache_control;
 pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, object, wrong_member};
 pub(crate) use model::model;
 pub(crate) use thinking::thinking_budgets;

@@ -2,7 +2,7 @@
 
 use super::{prompt, tools};
 use crate::error::Invalid;
-use crate::fields::{self, MOST_TOKENS, array, boolean, closed, integer, object, one_of, string};
+use crate::fields::{self, MOST_TOKENS, array, boolean, check_cache_control, closed, integer, object, one_of, string};
 use crate::paid::{Ask, Limit, Writes};
 use crate::splice::Object;
 
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     }
     check_context_management(&body)?;
     if let Some(control) = body.get("cache_control") {
-        prompt::check_cache_control("cache_control", control)?;
+        check_cache_control("cache_control", control)?;
     }
     tools::read(&body, &mut reads)?;
     let stream = body.get("stream").map_or(Ok(false), |value| boolean("stream", value))?;

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::error::Invalid;
-use crate::fields::{FromObject, UrlForm, array, empty, kind, object, one_of, string, wrong_member};
+use crate::fields::{
+    FromObject, UrlForm, array, check_cache_control, empty, kind, object, one_of, string, wrong_member,
+};
 use crate::paid::Reads;
 
 #[derive(serde::Deserialize)]
@@ -62,18 +64,6 @@ pub(super) fn read(messages: &str, system: Option<&str>) -> Result<Reads, Invali
         prompt.add(&format!("messages[{index}]"), message.get())?;
     }
     Ok(prompt.0)
-}
-
-/// Refuses what costs more than the book says.
-pub(super) fn check_cache_control(at: &str, value: &str) -> Result<(), Invalid> {
-    let ttl = object(at, value)?.get("ttl").map(|ttl| string(&format!("{at}.ttl"), ttl)).transpose()?;
-    match ttl.as_deref() {
-        None | Some("5m") => Ok(()),
-        Some(_) => {
-            let why = "What is written to the cache for longer than five minutes costs more than the price book says.";
-            Err(Invalid::unsupported(format!("{at}.ttl"), why))
-        }
-    }
 }
 
 struct Prompt(Reads);

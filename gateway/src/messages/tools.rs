@@ -1,7 +1,7 @@
 //! Tools of a request. Those that the client runs are text; those that Anthropic runs are billed apart, and not sold.
 
 use crate::error::Invalid;
-use crate::fields::{HOSTED_TOOL, array, object, string};
+use crate::fields::{HOSTED_TOOL, array, check_cache_control, object, string};
 use crate::paid::Reads;
 use crate::splice::Object;
 
@@ -18,7 +18,7 @@ pub(super) fn read(body: &Object<'_>, reads: &mut Reads) -> Result<(), Invalid> 
         let tool = object(&at, tool.get())?;
         let field = |name: &str| format!("{at}.{name}");
         if let Some(control) = tool.get("cache_control") {
-            super::prompt::check_cache_control(&field("cache_control"), control)?;
+            check_cache_control(&field("cache_control"), control)?;
         }
         match tool.get("type").map(|kind| string(&field("type"), kind)).transpose()?.as_deref() {
             None | Some("custom") => {}

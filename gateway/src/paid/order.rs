@@ -75,7 +75,7 @@ pub(super) struct Went<'a> {
 
 impl Order {
     /// What was used: the provider's last word if there is one, else an estimate. What was delivered after it spoke last is
-    /// estimated as well, and a provider that says that nothing was used has said nothing.
+    /// estimated as well, and a provider that has delivered something and says that nothing was used has said nothing.
     pub(super) fn usage(&self, told: Told, delivered: Delivered) -> (Usage, UsageSource) {
         let images = if self.images_charged { delivered.images } else { 0 };
         let seen = Seen {
@@ -89,7 +89,9 @@ impl Order {
         let estimated = estimate::usage(&seen, &self.bounds);
         let counted = Usage { images, searches: self.searches, ..Usage::default() };
         let reported = told.reported.map(|reported| reported.usage());
-        match reported.filter(|usage| usage.input_tokens > 0 || usage.output_tokens > 0 || !self.by_token) {
+        let is_word =
+            |usage: &Usage| usage.input_tokens > 0 || usage.output_tokens > 0 || !self.by_token || delivered.nothing();
+        match reported.filter(is_word) {
             Some(usage) if told.is_last => {
                 (Usage { images: counted.images, searches: counted.searches, ..usage }, UsageSource::Provider)
             }
