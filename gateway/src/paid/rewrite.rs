@@ -45,9 +45,9 @@ mod tests {
     #[test]
     fn what_the_client_wrote_stays_as_it_wrote_it() {
         let text = r#"{ "temperature":1.0, "model":"b", "messages":[{"role":"user","content":"\u00e9"}],
-            "stream":true, "stream_options":{"include_usage":false, "x":1}, "max_tokens":null }"#;
+            "stream":true, "stream_options":{"include_usage":false, "include_obfuscation":false}, "max_tokens":null }"#;
         let expected = r#"{ "temperature":1.0, "model":"a/b", "messages":[{"role":"user","content":"\u00e9"}],
-            "stream":true, "stream_options":{"include_usage":true, "x":1}, "max_tokens":7 }"#;
+            "stream":true, "stream_options":{"include_usage":true, "include_obfuscation":false}, "max_tokens":7 }"#;
         assert_eq!(rewritten(text, "a/b", Some(7)), expected);
     }
 
