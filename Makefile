@@ -8,6 +8,7 @@ export GATEWAYS ?= 1
 export LAYERS_PORT ?= 8080
 STATES ?= 10000000
 SEEDS ?= 10000
+DURATION ?= 60
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
 
@@ -20,10 +21,11 @@ run: ## run the whole system until Ctrl-C (GATEWAYS=1 LAYERS_PORT=8080)
 	@cargo build --release --workspace --bins
 	@exec $(target)/release/stack run
 
-setup: ## find or install the servers and SDKs that run and test need
+setup: ## find, install or build what tests need: servers, SDKs, the release before
 	@cargo build --workspace --bins
 	@$(target)/debug/stack setup
 	@dev/stack/sdk/setup
+	@$(target)/debug/stack previous-release
 
 test: setup ## run all tests
 	@command -v cargo-nextest > /dev/null || cargo install cargo-nextest --locked
@@ -47,10 +49,18 @@ model: ## every state of small worlds, each rule broken once; ends in minutes (S
 simulate: ## larger worlds by chance (SEEDS=… how many, SEED=… only this one)
 	@cargo run --quiet --release -p model -- simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+chaos: ## kill, pause and rob a running system under load, then prove its books (DURATION=60 seconds, SEED=…)
+	@cargo build --quiet --release --workspace --bins
+	@exec $(target)/release/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+bench: ## measure the system on this machine
+	@cargo build --quiet --release --workspace --bins
+	@exec $(target)/release/bench hot-account
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos bench prepare-sqlx clean-data

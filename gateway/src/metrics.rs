@@ -127,6 +127,12 @@ fn write_till(till: &TillMetrics, out: &mut String) {
         ("layers_undecided_total", "Authorizations that stayed undecided and were released.", &till.undecided),
         ("layers_resends_total", "Events sent again because the ledger missed them.", &till.resends),
         ("layers_lease_requests_total", "Requests to the ledger for credits.", &till.lease_requests),
+        (
+            "layers_credit_waits_total",
+            "Requests that waited for credits: for a grant, a recall, or holds that end.",
+            &till.credit_waits,
+        ),
+        ("layers_credit_wait_us_total", "Microseconds that they waited in all.", &till.credit_wait_us),
         ("layers_lease_returns_total", "Times that unused credits were given back.", &till.lease_returns),
         ("layers_lives_begun_total", "Lives begun: the first, and one after each fence.", &till.lives_begun),
         ("layers_revocations_total", "Revoked keys heard of.", &till.revocations),

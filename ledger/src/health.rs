@@ -25,7 +25,7 @@ pub struct Active {
     pub view: watch::Receiver<View>,
     pub reading: Reading,
     pub pool: PgPool,
-    pub recalls: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    pub recalls: std::sync::Arc<crate::recall::Recalls>,
 }
 
 /// Serves health and metrics for ever; says on standard output where.
@@ -61,7 +61,7 @@ async fn health(State(shown): State<Shown>) -> Response {
 }
 
 /// Name, help text, type.
-const METRICS: [(&str, &str, &str); 15] = [
+const METRICS: [(&str, &str, &str); 16] = [
     ("layers_ledger_position", "Last position appended.", "counter"),
     ("layers_ledger_epoch", "Epoch of this writer.", "gauge"),
     ("layers_ledger_stream_pending", "Messages in the stream that are not read yet.", "gauge"),
@@ -69,7 +69,7 @@ const METRICS: [(&str, &str, &str); 15] = [
     ("layers_ledger_holds_open", "Holds that have not ended.", "gauge"),
     ("layers_ledger_hold_oldest_seconds", "Age of the oldest open hold.", "gauge"),
     ("layers_ledger_lost_nanocredits", "Borne by the platform in all.", "counter"),
-    ("layers_ledger_quarantined", "Messages in the quarantine.", "gauge"),
+    ("layers_ledger_quarantined", "Messages in the quarantine that nobody has dealt with.", "gauge"),
     (
         "layers_ledger_append_lag_ms",
         "How long the last event that was read had been in the stream, milliseconds.",
@@ -78,6 +78,11 @@ const METRICS: [(&str, &str, &str); 15] = [
     ("layers_ledger_leases_open", "Leases with credits that are not spent.", "gauge"),
     ("layers_ledger_leased_nanocredits", "Credits that gateways hold and have not set aside for a request.", "gauge"),
     ("layers_ledger_recalls_total", "Recalls of credits for another gateway, since the start.", "counter"),
+    (
+        "layers_ledger_recall_wait_us_total",
+        "Microseconds that lease requests waited for them in all, since the start.",
+        "counter",
+    ),
     ("layers_ledger_fences_total", "Lives of gateways that were fenced, ever.", "counter"),
     (
         "layers_ledger_late_usages_total",
@@ -93,7 +98,7 @@ async fn metrics(State(shown): State<Shown>) -> Response {
     let row = sqlx::query!(
         r#"select count(*) as "open!", coalesce(extract(epoch from now() - min(authorized_time)), 0)::bigint as "oldest!",
                   (select coalesce(sum(lost), 0)::bigint from ledger.accounts) as "lost!",
-                  (select count(*) from ledger.quarantine) as "quarantined!",
+                  (select count(*) from ledger.quarantine where state = 'open') as "quarantined!",
                   (select count(*) from ledger.leases where not closed and granted > returned + charged) as "leases!",
                   (select coalesce(sum(leased), 0)::bigint from ledger.accounts) as "leased!",
                   (select count(*) from ledger.emitters where fenced) as "fences!",
@@ -121,7 +126,8 @@ async fn metrics(State(shown): State<Shown>) -> Response {
         active.reading.lag_ms() as i64,
         row.leases,
         row.leased,
-        active.recalls.load(std::sync::atomic::Ordering::Relaxed) as i64,
+        active.recalls.count() as i64,
+        active.recalls.wait_us() as i64,
         row.fences,
         row.late,
         row.signed,

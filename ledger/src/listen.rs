@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
 use crate::checkpoint::{Checkpoints, Signed};
-use crate::command::{RegisterLife, current_prices, look_up_key, revoked};
+use crate::command::{DismissEntry, RegisterLife, ReplayEntry, current_prices, look_up_key, revoked};
 use crate::life::{Heard, LifeState, open_gates, tick};
 use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Reading};
@@ -155,9 +155,15 @@ impl Listener {
             command_name::OPEN_ACCOUNT => self.carry_out::<OpenAccount>(payload).await,
             command_name::ACCOUNT => self.carry_out::<AccountRef>(payload).await,
             command_name::ADD_CREDITS => self.carry_out::<AddCredits>(payload).await,
-            command_name::ADJUST_CREDITS => self.carry_out::<AdjustCredits>(payload).await,
+            command_name::ADJUST_CREDITS => self.leases.adjust(read::<AdjustCredits>(payload)?).await,
             command_name::ISSUE_KEY => self.carry_out::<IssueKey>(payload).await,
             command_name::PUBLISH_PRICE_BOOK => self.carry_out::<PublishPriceBook>(payload).await,
+            command_name::REPLAY_QUARANTINED => {
+                self.submit.command(ReplayEntry::read(&self.pool, read(payload)?).await?).await
+            }
+            command_name::DISMISS_QUARANTINED => {
+                self.submit.command(DismissEntry::read(&self.pool, read(payload)?).await?).await
+            }
             command_name::LOOK_UP_KEY => {
                 let ask: LookUpKey = read(payload)?;
                 answer(&look_up_key(&self.pool, &ask).await?)

@@ -1,4 +1,5 @@
-//! What the platform bears: what providers billed beyond a hold, and late usage that its account could not pay.
+//! What the platform bears: what providers billed beyond a hold, and late usages and corrections that their account could
+//! not pay.
 
 use anyhow::Result;
 use schemas::money::Nanocredits;
@@ -34,11 +35,13 @@ pub async fn losses(db: &mut PgConnection) -> Result<Vec<Loss>> {
                          where request_id = h.request_id and event_type = 'UsageRecorded') e on true
            where h.usage > h.charged
            union all
-           select e.position, e.request_id, e.account_id, a.livemode, data.loss, 'late_usage'
-           from ledger.events e
+           select r.position, e.request_id, r.account_id, a.livemode, r.loss,
+                  case split_part(r.reference, ':', 1) when 'late-usage' then 'late_usage' when 'rerate' then 'rerate'
+                       when 'reconcile' then 'reconcile' else 'adjustment' end
+           from ledger.refs r
            join ledger.accounts a using (account_id)
-           cross join lateral (select ((convert_from(e.event, 'UTF8')::json->'data'->>'loss')::numeric * 1000000000)::bigint as loss) data
-           where e.event_type = 'CreditsAdjusted' and data.loss > 0
+           join ledger.events e on e.position = r.position
+           where r.loss > 0
            order by 1"#
     )
     .fetch_all(db)

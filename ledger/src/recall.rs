@@ -7,6 +7,8 @@
 //! | grant | a commit; most requests end here |
 //! | recall | each holder's answer, the largest first, until enough was given up |
 //! | grant | the returns being appended, and a commit |
+//!
+//! A correction that takes credits goes the same way: it is refused before it takes less than the account has.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use schemas::ids::{AccountId, EmitterId};
-use schemas::message::{LeaseReply, LeaseRequest, Recall, Recalled};
+use schemas::message::{AdjustCredits, LeaseReply, LeaseRequest, Recall, Recalled, RefusalCode};
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 use sqlx::PgPool;
@@ -30,6 +32,8 @@ use crate::command::GrantLease;
 const ANSWERED_WITHIN: Duration = Duration::from_millis(60);
 /// What was given up is appended by then, or the asker is answered without it and asks again.
 const APPENDED_WITHIN: Duration = Duration::from_millis(100);
+/// A correction is tried so often before its sender is told to come again: what is free changes while requests run.
+const CORRECTION_ROUNDS: usize = 5;
 
 /// Grants leases, with recalls.
 #[derive(Clone)]
@@ -41,8 +45,32 @@ pub struct Leases {
     pub view: watch::Receiver<View>,
     pub pool: PgPool,
     /// Recalls that were made.
-    pub recalls: Arc<AtomicU64>,
+    pub recalls: Arc<Recalls>,
     turns: Arc<Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// Counts recalls.
+#[derive(Debug, Default)]
+pub struct Recalls {
+    count: AtomicU64,
+    wait_us: AtomicU64,
+}
+
+impl Recalls {
+    /// How many were made.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How long who asked waited for them in all, microseconds.
+    pub fn wait_us(&self) -> u64 {
+        self.wait_us.load(Ordering::Relaxed)
+    }
+
+    fn made(&self, since: Instant) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.wait_us.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// What a gateway holds unused of an account.
@@ -79,22 +107,68 @@ impl Leases {
         }
     }
 
+    /// Carries out an adjustment; what it takes is recalled first from the gateways that hold it.
+    pub async fn adjust(&self, ask: AdjustCredits) -> Outcome {
+        let _turn = self.turn(ask.account_id).await;
+        let mut outcome = self.submit.command(ask.clone()).await;
+        for _ in 0..CORRECTION_ROUNDS {
+            if !outcome.as_ref().is_err_and(|refusal| refusal.code == RefusalCode::CreditsLeased) {
+                break;
+            }
+            if let Err(error) = self.recall_for(&ask).await {
+                tracing::warn!(account.id = %ask.account_id, error = %format!("{error:#}"), "a recall failed");
+            }
+            outcome = self.submit.command(ask.clone()).await;
+        }
+        outcome
+    }
+
+    /// Recalls as much as an adjustment takes, as far as gateways give it up.
+    async fn recall_for(&self, ask: &AdjustCredits) -> Result<()> {
+        let need = Nanocredits::ZERO.minus(ask.amount)?;
+        let holders = self.holders(ask.account_id, None).await?;
+        self.recall_from(ask.account_id, holders, need).await?;
+        Ok(())
+    }
+
     /// True if enough was given up and is appended.
     async fn recall(&self, ask: &LeaseRequest, lacking: Nanocredits) -> Result<bool> {
-        let holders = self.holders(ask).await?;
+        let holders = self.holders(ask.account_id, Some(ask.gateway)).await?;
         let everything = holders.iter().try_fold(Nanocredits::ZERO, |sum, holder| sum.plus(holder.free))?;
         if everything < lacking {
             // Served whole or not at all: the rest is in open holds, and comes back by itself.
             return Ok(false);
         }
-        self.recalls.fetch_add(1, Ordering::Relaxed);
-        let mut still = lacking;
+        self.recall_from(ask.account_id, holders, lacking).await
+    }
+
+    /// True if enough was given up and is appended; whatever was given up is waited for.
+    async fn recall_from(&self, account_id: AccountId, holders: Vec<Holder>, need: Nanocredits) -> Result<bool> {
+        let since = Instant::now();
+        let recalled = async {
+            let (promised, still) = self.ask_back(account_id, holders, need).await?;
+            Ok(self.appended(account_id, &promised).await? && still <= Nanocredits::ZERO)
+        };
+        let enough = recalled.await;
+        self.recalls.made(since);
+        enough
+    }
+
+    /// Asks each holder, the largest first, until enough is given up. Gives the totals that they promised, and what is
+    /// lacking still.
+    async fn ask_back(
+        &self,
+        account_id: AccountId,
+        holders: Vec<Holder>,
+        need: Nanocredits,
+    ) -> Result<(Vec<(EmitterId, Nanocredits)>, Nanocredits)> {
+        let mut still = need;
         let mut promised = Vec::new();
         for holder in holders {
             if still <= Nanocredits::ZERO {
                 break;
             }
-            let recall = Recall { account_id: ask.account_id, need: still };
+            let recall = Recall { account_id, need: still };
             let payload = serde_json::to_vec(&recall)?.into();
             let asked = self.client.request(self.cell.recall(holder.gateway), payload);
             let Ok(Ok(message)) = timeout(ANSWERED_WITHIN, asked).await else { continue };
@@ -105,10 +179,7 @@ impl Leases {
                 promised.push((holder.gateway, recalled.returned_total));
             }
         }
-        if still > Nanocredits::ZERO {
-            return Ok(false);
-        }
-        self.appended(ask.account_id, &promised).await
+        Ok((promised, still))
     }
 
     /// Waits until what was given up is in the books.
@@ -139,13 +210,14 @@ impl Leases {
         }
     }
 
-    async fn holders(&self, ask: &LeaseRequest) -> Result<Vec<Holder>> {
+    /// Who holds credits of an account unused, the largest first, but for one that is not asked.
+    async fn holders(&self, account_id: AccountId, but: Option<EmitterId>) -> Result<Vec<Holder>> {
         let rows = sqlx::query!(
             r#"select gateway, granted - returned - charged - held as "free!", returned from ledger.leases
-               where account_id = $1 and gateway <> $2 and not closed and granted > returned + charged + held
+               where account_id = $1 and gateway is distinct from $2 and not closed and granted > returned + charged + held
                order by 2 desc"#,
-            ask.account_id.0,
-            ask.gateway.0
+            account_id.0,
+            but.map(|gateway| gateway.0)
         )
         .fetch_all(&self.pool)
         .await?;

@@ -73,6 +73,8 @@ async fn run(config: &ServeConfig, signer: (SignerKey, String), shown: Shown) ->
         reading: reading.clone(),
         heard: heard.clone(),
         jetstream: jetstream.clone(),
+        client: nats.client.clone(),
+        generations: generations.clone(),
         cell: cell.clone(),
         pool: pool.clone(),
         lease: config.lease,

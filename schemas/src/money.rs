@@ -72,7 +72,7 @@ macro_rules! amount {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_decimal(f, self.0, $places)
+                write_decimal(f, self.0.into(), $places)
             }
         }
 
@@ -132,8 +132,46 @@ impl Nanocredits {
     }
 }
 
-fn write_decimal(f: &mut fmt::Formatter<'_>, value: i64, places: usize) -> fmt::Result {
-    let unit = 10_u64.pow(places as u32);
+/// A sum of amounts as people write it, counted in 10^-`places`: sums may be larger than any amount.
+pub fn decimal(smallest_units: i128, places: usize) -> String {
+    struct Decimal(i128, usize);
+    impl fmt::Display for Decimal {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_decimal(f, self.0, self.1)
+        }
+    }
+    Decimal(smallest_units, places).to_string()
+}
+
+impl Picodollars {
+    /// An amount as providers write it in JSON, number or string, with an exponent or without, cut after the picodollar.
+    /// `None` if it is no amount, or less than nothing.
+    pub fn from_json(json: &str) -> Option<Self> {
+        const PLACES: i32 = 12;
+        let text = json.trim_matches('"');
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() < 100)?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        // The value is the digits, times ten to the power of so much, in picodollars.
+        let shift = exponent + PLACES - i32::try_from(fraction.len()).ok()?;
+        let picodollars = if shift >= 0 {
+            let ten = 10_i128.checked_pow(shift.unsigned_abs())?;
+            digits.parse::<i128>().ok()?.checked_mul(ten)?
+        } else {
+            let kept = digits.len().saturating_sub(shift.unsigned_abs() as usize);
+            // Only digits may be cut away, never an amount that is none.
+            digits.parse::<i128>().ok()?;
+            digits.get(..kept).filter(|kept| !kept.is_empty() && *kept != "-").map_or(Ok(0), str::parse).ok()?
+        };
+        Self::from_wide(picodollars).ok().filter(|amount| !amount.is_negative())
+    }
+}
+
+fn write_decimal(f: &mut fmt::Formatter<'_>, value: i128, places: usize) -> fmt::Result {
+    let unit = 10_u128.pow(places as u32);
     let magnitude = value.unsigned_abs();
     let sign = if value < 0 { "-" } else { "" };
     let (whole, fraction) = (magnitude / unit, magnitude % unit);
@@ -177,6 +215,7 @@ mod tests {
         assert_eq!(Nanocredits::new(3_360_000_000).to_string(), "3.36");
         assert_eq!(Nanocredits::new(-1).to_string(), "-0.000000001");
         assert_eq!(Nanocredits::from_credits(100).unwrap().to_string(), "100");
+        assert_eq!(decimal(-i128::from(u64::MAX) * 10, 9), "-184467440737.09551615");
         assert_eq!(Nanocredits::new(3_360_000_000).in_dollars().unwrap().to_string(), "0.0336");
     }
 
@@ -195,7 +234,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn dollars_are_read_as_json_writes_them() {
+        for (json, amount) in [
+            ("0.021", "0.021"),
+            ("2.1e-05", "0.000021"),
+            ("\"0.0055\"", "0.0055"),
+            ("1E2", "100"),
+            ("0", "0"),
+            ("0.0000000000019", "0.000000000001"),
+            ("1.5e-13", "0"),
+        ] {
+            assert_eq!(Picodollars::from_json(json).unwrap().to_string(), amount, "{json}");
+        }
+        for json in ["-1", "true", "\"\"", "1e99", "\"abc\"", "\"1e-20x\"", "[1]"] {
+            assert_eq!(Picodollars::from_json(json), None, "{json}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in "[-+0-9.eE\"]{0,12}") {
+            let _ = Picodollars::from_json(&text);
+        }
+
         #[test]
         fn text_and_back(value: i64) {
             prop_assert_eq!(Nanocredits::new(value).to_string().parse::<Nanocredits>().unwrap(), Nanocredits::new(value));

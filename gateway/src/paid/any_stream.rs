@@ -221,7 +221,7 @@ fn check(route: &'static dyn Route, case: &Case) -> Result<(), TestCaseError> {
         told: course.told,
         delivered: course.delivered,
         status: if came_whole { UsageStatus::Success } else { UsageStatus::Error },
-        error_message: None,
+        error: None,
         first_byte: None,
     };
     let record = order.record(&went, order.arrived).unwrap();

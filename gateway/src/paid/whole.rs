@@ -96,7 +96,7 @@ fn settle_with(order: &Order, said: &Said<'_>, first_byte: Instant) -> Option<Us
         told: Told { reported: said.usage, is_last: true },
         delivered: said.delivered,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         first_byte: Some(first_byte),
     };
     order.record(&went, Instant::now())

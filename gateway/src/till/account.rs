@@ -37,6 +37,8 @@ pub struct Account {
     pub lease: Lease,
     waiting: VecDeque<Waiting>,
     asking: bool,
+    /// An answer never came.
+    in_doubt: bool,
     closed: bool,
     word: Option<Word>,
     spending: Spending,
@@ -92,7 +94,7 @@ pub enum Verdict {
     Insufficient(Word),
     /// It would be, but not now.
     Held(Word),
-    /// The ledger did not answer.
+    /// The ledger did not answer, or not in time.
     NoAnswer,
     /// This life is over: ask the next one.
     Closed,
@@ -161,6 +163,7 @@ impl Account {
     /// question counts as asked until it is asked again.
     pub fn answered(&mut self, reply: &LeaseReply, now: Duration) -> (Vec<(RequestId, Verdict)>, Next) {
         self.lease.granted(reply.granted_total);
+        self.in_doubt = false;
         let (verdicts, next) = self.decide(reply, now);
         self.asking = next != Next::Rest;
         (verdicts, next)
@@ -179,8 +182,12 @@ impl Account {
                 let waited = now.saturating_sub(first.since);
                 if first.needed.is_negative() || first.needed.get() > total {
                     Verdict::Insufficient(word)
-                } else if lacking <= word.unleased && waited < LONGEST_WAIT {
-                    return (verdicts, Next::AskNow);
+                } else if lacking <= word.unleased {
+                    // The credits are there, so it is not holds that are in the way: the ledger is slow.
+                    if waited < LONGEST_WAIT {
+                        return (verdicts, Next::AskNow);
+                    }
+                    Verdict::NoAnswer
                 } else if waited < PATIENCE {
                     return (verdicts, Next::AskLater);
                 } else {
@@ -202,7 +209,14 @@ impl Account {
     /// The ledger did not answer in time: nobody can be told anything about the account.
     pub fn unanswered(&mut self) -> Vec<(RequestId, Verdict)> {
         self.asking = false;
+        self.in_doubt = true;
         self.waiting.drain(..).map(|waiting| (waiting.request, Verdict::NoAnswer)).collect()
+    }
+
+    /// The ledger may have granted what its answer, which never came, would have told. Until it is asked again, nobody can
+    /// spend that, nor give it back.
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt
     }
 
     /// Credits came free: serves in order.
@@ -316,6 +330,30 @@ mod tests {
         assert_eq!((verdicts, next), (vec![], Next::AskLater));
         let (verdicts, _) = account.answered(&reply(10, 0, 2, 8), PATIENCE);
         assert!(matches!(verdicts[..], [(_, Verdict::Held(_))]), "{verdicts:?}");
+    }
+
+    #[test]
+    fn credits_that_are_there_are_never_said_to_be_held() {
+        let mut account = Account::default();
+        account.ask(request(1), credits(8), START);
+        let (verdicts, next) = account.answered(&reply(0, 1_000, 1_000, 3), PATIENCE);
+        assert_eq!((verdicts, next), (vec![], Next::AskNow));
+        let (verdicts, next) = account.answered(&reply(0, 1_000, 1_000, 3), LONGEST_WAIT);
+        assert_eq!((verdicts, next), (vec![(request(1), Verdict::NoAnswer)], Next::Rest));
+    }
+
+    #[test]
+    fn what_was_granted_unheard_is_given_back_once_it_is_known() {
+        let mut account = Account::default();
+        account.ask(request(1), credits(8), START);
+        assert!(account.begin_asking(false, START));
+        assert_eq!(account.unanswered(), [(request(1), Verdict::NoAnswer)]);
+        let later = START + IDLE_AFTER;
+        assert_eq!((account.rest(later), account.is_in_doubt()), (None, true));
+        assert!(account.begin_asking(account.is_in_doubt(), later));
+        assert_eq!(account.wish(later), (credits(0), credits(0)));
+        assert_eq!(account.answered(&reply(8, 2, 10, 0), later), (vec![], Next::Rest));
+        assert_eq!((account.rest(later), account.is_in_doubt()), (Some(credits(8)), false));
     }
 
     #[test]

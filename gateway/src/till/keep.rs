@@ -7,6 +7,7 @@
 //! | says again, in `seq` order, what was acknowledged over an older connection or in an older generation | the stream may have come back older or be another one; what this life says from now on builds on those events |
 //! | then has its gates confirmed, after a reconnect | a stream that came back older may have forgotten that they were closed |
 //! | says again what the ledger misses | acknowledged is not appended |
+//! | asks again where the ledger's answer to a lease request never came | what it granted can be neither spent nor given back before it is known |
 //! | gives back what is idle | other gateways may need it |
 //! | when it is over and owes nothing: gives back the rest, and is forgotten | |
 
@@ -24,6 +25,7 @@ use super::deliver::{Order, deliver};
 use super::life::Life;
 use super::lives::Lives;
 use super::outbox::Sealed;
+use super::refill;
 use super::register::Born;
 use super::slot::Slot;
 
@@ -34,6 +36,8 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(2);
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 /// In flight at a time, when much is said again.
 const IN_FLIGHT: usize = 64;
+/// The ledger speaks each second: heard so lately, it is there.
+const HEARD_LATELY: Duration = Duration::from_secs(3);
 /// Said again because the ledger misses it, a look: so that a ledger that is only slow is not flooded.
 const RESENDS_A_LOOK: usize = 128;
 
@@ -93,7 +97,23 @@ async fn keep(lives: Arc<Lives>, life: Arc<Life>) {
                 return lives.forget(&life);
             }
         } else {
+            ask_again_where_in_doubt(&life);
             give_back_what_is_idle(&life);
+        }
+    }
+}
+
+fn ask_again_where_in_doubt(life: &Arc<Life>) {
+    if life.shared.ledger_heard().is_none_or(|ago| ago > HEARD_LATELY) {
+        return;
+    }
+    for slot in life.accounts.all() {
+        let asks = {
+            let mut inner = slot.lock();
+            inner.account.is_in_doubt() && inner.account.begin_asking(true, life.shared.now())
+        };
+        if asks {
+            refill::spawn(life, &slot);
         }
     }
 }

@@ -37,6 +37,10 @@ pub struct TillMetrics {
     pub resends: Count,
     /// Lease requests.
     pub lease_requests: Count,
+    /// Requests that waited for the ledger's word, for credits that it recalled, or for credits that came free.
+    pub credit_waits: Count,
+    /// How long all of them waited, microseconds.
+    pub credit_wait_us: Count,
     /// Lives begun.
     pub lives_begun: Count,
     /// Unused credits given back.

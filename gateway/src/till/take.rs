@@ -43,7 +43,13 @@ pub(super) async fn take(
     }
     let verdict = match (asked, ticket) {
         (Asked::Taken, _) => Verdict::Taken,
-        (_, Some(receiver)) => Ticket { slot: &slot, request: request_id, receiver }.verdict().await,
+        (_, Some(receiver)) => {
+            let verdict = Ticket { slot: &slot, request: request_id, receiver }.verdict().await;
+            let waited = life.shared.now().saturating_sub(now);
+            life.shared.metrics.credit_waits.add_one();
+            life.shared.metrics.credit_wait_us.add(u64::try_from(waited.as_micros()).unwrap_or(0));
+            verdict
+        }
         (_, None) => Verdict::Closed,
     };
     match verdict {
@@ -53,7 +59,7 @@ pub(super) async fn take(
             Ok(Box::new(OpenRequest { life, slot, api_key_id: caller.api_key_id, request }))
         }
         Verdict::Closed => Err(Declined::LifeIsOver),
-        Verdict::NoAnswer => Err(Declined::Refused(Refused::unavailable("the ledger does not answer"))),
+        Verdict::NoAnswer => Err(Declined::Refused(Refused::unavailable("the ledger does not answer in time"))),
         Verdict::Insufficient(word) => {
             let (available, held) = (word.available, word.held);
             Err(Declined::Refused(Refused::InsufficientCredits { needed, available, held }))

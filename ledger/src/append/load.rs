@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemas::api_key::KeyHash;
-use schemas::books::{Account, ApiKey, Authorization, Emitter, Ending, Hold, Lease, Published, Referenced, Slots};
+use schemas::books::{
+    Account, ApiKey, Authorization, Closed, ClosedAs, Emitter, Ending, Hold, Lease, Published, Referenced, Slots,
+};
+use schemas::hash::MessageHash;
 use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use schemas::money::Nanocredits;
 use schemas::seq_set::SeqSet;
@@ -92,6 +95,7 @@ pub(crate) async fn touched(db: &mut PgConnection, state: &mut State, mut touche
     leases(db, state, &mut touched).await?;
     emitters(db, state, &touched).await?;
     references(db, state, &touched).await?;
+    closed(db, state, &touched).await?;
     accounts(db, state, &touched).await
 }
 
@@ -203,7 +207,7 @@ async fn emitters(db: &mut PgConnection, state: &mut State, touched: &Touched) -
     }
     let rows = sqlx::query!(
         r#"select emitter as "emitter!", seq as "seq!" from ledger.quarantine
-           where emitter = any($1) and seq is not null"#,
+           where emitter = any($1) and seq is not null and state <> 'replayed'"#,
         &wanted
     )
     .fetch_all(db)
@@ -253,7 +257,7 @@ async fn references(db: &mut PgConnection, state: &mut State, touched: &Touched)
     let (accounts, references): (Vec<Uuid>, Vec<String>) =
         touched.references.iter().map(|(account, reference)| (account.0, reference.clone())).unzip();
     let rows = sqlx::query!(
-        "select account_id, reference, position, amount from ledger.refs
+        "select account_id, reference, position, amount, loss from ledger.refs
          join unnest($1::uuid[], $2::text[]) as wanted(account_id, reference) using (account_id, reference)",
         &accounts,
         &references
@@ -261,8 +265,43 @@ async fn references(db: &mut PgConnection, state: &mut State, touched: &Touched)
     .fetch_all(db)
     .await?;
     for row in rows {
-        let referenced = Referenced { position: row.position as u64, amount: Nanocredits::new(row.amount) };
+        let referenced = Referenced {
+            position: row.position as u64,
+            amount: Nanocredits::new(row.amount),
+            loss: Nanocredits::new(row.loss),
+        };
         state.books.references.insert((AccountId(row.account_id), row.reference), referenced);
+    }
+    Ok(())
+}
+
+/// Entries of the quarantine that were dealt with; one that is open, or not there, is not among them.
+async fn closed(db: &mut PgConnection, state: &mut State, touched: &Touched) -> Result<(), LoadError> {
+    if touched.quarantined.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = touched.quarantined.iter().map(|id| *id as i64).collect();
+    let rows = sqlx::query!(
+        r#"select id, state, position as "position!", sha256(message) as "sha256!", emitter, seq from ledger.quarantine
+           where id = any($1) and state <> 'open'"#,
+        &ids
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let closed_as = match row.state.as_str() {
+            "replayed" => ClosedAs::Replayed,
+            "dismissed" => ClosedAs::Dismissed,
+            other => return Err(corrupt("quarantine", other).into()),
+        };
+        let sha256 = row.sha256.try_into().map_err(|_| corrupt("quarantine", "the hash is not a SHA-256"))?;
+        let closed = Closed {
+            position: row.position as u64,
+            closed_as,
+            sha256: MessageHash(sha256),
+            said: row.emitter.map(EmitterId).zip(row.seq.map(|seq| seq as u64)),
+        };
+        state.books.closed.entry(row.id as u64).or_insert(closed);
     }
     Ok(())
 }

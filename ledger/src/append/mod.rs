@@ -19,9 +19,9 @@ mod store;
 mod touched;
 mod writer;
 
-pub use batch::{Batch, Written};
+pub use batch::{Batch, Took, Written};
 pub use head::{Anchor, Head};
-pub use message::StreamMessage;
+pub use message::{StreamMessage, Unreadable};
 pub use state::{EventRow, State};
 pub use store::{claim, ending_name};
 pub use touched::Touched;

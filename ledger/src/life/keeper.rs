@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{Heard, LifeState, close_gates, purge};
 use crate::append::{Batch, Command, Outcome, Submit, Touched, View, answer};
-use crate::stream::Reading;
+use crate::stream::{Generations, Reading};
 
 /// Purging is housekeeping: it costs the broker more than it saves if done often.
 const PURGE_EVERY: Duration = Duration::from_secs(10);
@@ -39,6 +39,10 @@ pub struct Keeper {
     pub heard: std::sync::Arc<Mutex<Heard>>,
     /// To close gates.
     pub jetstream: Context,
+    /// Its connection.
+    pub client: async_nats::Client,
+    /// To know the stream again.
+    pub generations: Generations,
     /// Names.
     pub cell: Cell,
     /// To find open holds.
@@ -105,7 +109,7 @@ impl Keeper {
             }
         }
         let gone: Vec<EmitterId> = over.keys().copied().collect();
-        purge(stream, &self.cell, generation, head.stream_seq, &gone).await?;
+        purge(&self.client, &self.generations, stream, &self.cell, &head, &gone).await?;
         over.retain(|_, complete_at| complete_at.is_none_or(|at| at >= head.stream_seq));
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(super) async fn compare(db: &mut PgConnection, books: &Books, report: &mut R
     differences("keys", &books.keys, &tables.keys, report);
     differences("refs", &books.references, &tables.references, report);
     differences("emitters", &books.emitters, &tables.emitters, report);
+    differences("quarantine", &books.closed, &tables.closed, report);
+    replayed(db, report).await?;
     let as_map = |books: &Books| books.prices.clone().into_iter().collect::<HashMap<_, _>>();
     differences("price_books", &as_map(books), &as_map(tables), report);
     report.accounts = books.accounts.len() as u64;
@@ -31,7 +33,28 @@ pub(super) async fn compare(db: &mut PgConnection, books: &Books, report: &mut R
     after_the_fence(books, report);
     counters(&state, books, report);
     report.quarantined =
-        sqlx::query_scalar!(r#"select count(*) as "count!" from ledger.quarantine"#).fetch_one(db).await? as u64;
+        sqlx::query_scalar!(r#"select count(*) as "count!" from ledger.quarantine where state = 'open'"#)
+            .fetch_one(db)
+            .await? as u64;
+    Ok(())
+}
+
+/// What is said to have been replayed is in the log, with the very bytes.
+async fn replayed(db: &mut PgConnection, report: &mut Report) -> Result<()> {
+    let rows = sqlx::query!(
+        "select q.id, q.position from ledger.quarantine q left join ledger.events e on e.emitter = q.emitter and e.seq = q.seq
+         where q.state = 'replayed' and q.message is distinct from e.event order by q.id limit 1000"
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let position = row.position.map(|position| position as u64);
+        report.differs(
+            position,
+            "quarantine",
+            format!("entry {} was replayed, and its bytes are not in the log", row.id),
+        );
+    }
     Ok(())
 }
 
@@ -87,6 +110,9 @@ async fn load_all(db: &mut PgConnection) -> Result<State> {
     }
     for row in sqlx::query!("select account_id, reference from ledger.refs").fetch_all(&mut *db).await? {
         touched.references.insert((AccountId(row.account_id), row.reference));
+    }
+    for id in sqlx::query_scalar!("select id from ledger.quarantine where state <> 'open'").fetch_all(&mut *db).await? {
+        touched.quarantined.insert(id as u64);
     }
     load::touched(db, &mut state, touched).await?;
     Ok(state)

@@ -39,7 +39,7 @@ pub struct Report {
     pub requests: u64,
     /// Holds that are open now.
     pub open_holds: u64,
-    /// Messages in the quarantine.
+    /// Messages in the quarantine that nobody has dealt with.
     pub quarantined: u64,
     /// What was odd about events that were applied all the same, by name.
     pub notes: std::collections::BTreeMap<String, u64>,

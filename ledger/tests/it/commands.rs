@@ -32,7 +32,10 @@ async fn credits_are_taken_only_as_far_as_they_are_free() {
     let adjust = async |amount: &str, reference: &str| {
         let amount = amount.parse().unwrap();
         let (by, why) = ("test".to_owned(), "test".to_owned());
-        let ask = AdjustCredits { account_id: account, amount, reference: reference.to_owned(), by, why };
+        let reference = reference.to_owned();
+        let (loss, take_what_there_is, request_id) = (Nanocredits::ZERO, false, None);
+        let ask =
+            AdjustCredits { account_id: account, amount, loss, take_what_there_is, request_id, reference, by, why };
         kit.command::<_, CreditsReply>(command_name::ADJUST_CREDITS, &ask).await
     };
     assert_eq!(adjust("-100.000000001", "a").await.unwrap_err(), "InsufficientCredits");

@@ -153,10 +153,7 @@ async fn gates_refuse_also_after_a_purge() {
     gateway.lease(&kit, account, 0, 60).await.unwrap();
     gateway.beat(true).await;
     kit.until_money(account, [100, 0, 0, 0, 0]).await;
-    let jetstream = async_nats::jetstream::new(kit.client.clone());
-    let stream = jetstream.get_stream(kit.cell.stream(1)).await.unwrap();
-    let applied = kit.number("select stream_seq from ledger.head").await as u64;
-    ledger::life::purge(&stream, &kit.cell, 1, applied + 1, &[gateway.emitter]).await.unwrap();
+    kit.purge(&[gateway.emitter]).await.unwrap();
     let authorization = gateway.authorization(account, RequestId(Uuid::now_v7()), 1);
     assert_eq!(gateway.publish_through(9, &authorization).await, Err(10_071));
 }

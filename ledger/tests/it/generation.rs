@@ -102,3 +102,33 @@ async fn a_restart_of_nats_alone_changes_nothing() {
     assert_eq!(kit.number("select generation from ledger.head").await, 1);
     kit.finish().await;
 }
+
+#[tokio::test]
+async fn what_came_into_an_older_stream_is_not_purged_unread() {
+    let mut kit = Kit::start().await;
+    let account = kit.open_account(100).await;
+    let mut gateway = Puppet::register(&kit).await;
+    gateway.lease(&kit, account, 0, 60).await.unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    kit.nats.kill();
+    kit.nats.snapshot_data(&copy.path().join("data")).unwrap();
+    kit.nats.restart().unwrap();
+    gateway.whole_request(account, 20, 1_000, 2).await;
+    gateway.whole_request(account, 20, 1_000, 2).await;
+    kit.until_number("select count(*) from ledger.events where event_type = 'CreditsDeducted'", 2).await;
+    kit.kill_ledgers().await;
+    kit.nats.kill();
+    kit.nats.restore_data(&copy.path().join("data")).unwrap();
+    kit.nats.restart().unwrap();
+    // It takes a number that the ledger has applied.
+    let request = RequestId(Uuid::now_v7());
+    let authorization = gateway.authorization(account, request, 10);
+    let place = gateway.publish_through(5, &authorization).await.unwrap();
+    assert!((place as i64) < kit.number("select stream_seq from ledger.head").await, "{place}");
+    let refused = kit.purge(&[]).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the stream is not the one that was read");
+    // It is read when the stream is given up.
+    kit.start_ledger();
+    kit.until_money(account, [40, 45, 10, 4, 0]).await;
+    kit.finish().await;
+}

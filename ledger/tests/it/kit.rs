@@ -212,6 +212,20 @@ impl Kit {
     }
 
     /// Unleased, leased, held, charged, lost; whole credits.
+    /// Purges as the ledger does.
+    pub(crate) async fn purge(&self, over: &[EmitterId]) -> anyhow::Result<()> {
+        let row =
+            sqlx::query_as::<_, (i64, i64, Vec<u8>)>("select generation, stream_seq, stream_anchor from ledger.head");
+        let (generation, stream_seq, anchor) = row.fetch_one(&mut self.db().await).await?;
+        let (generation, stream_seq) = (generation as u64, stream_seq as u64);
+        let anchor = Some(ledger::append::Anchor(anchor.as_slice().try_into()?));
+        let head = ledger::append::Head { position: 0, epoch: 0, generation, stream_seq, anchor };
+        let jetstream = async_nats::jetstream::new(self.client.clone());
+        let stream = jetstream.get_stream(self.cell.stream(generation)).await?;
+        let generations = ledger::stream::Generations::new(jetstream, self.cell.clone(), 1, -1);
+        ledger::life::purge(&self.client, &generations, &stream, &self.cell, &head, over).await
+    }
+
     pub(crate) async fn money(&self, account: AccountId) -> [i64; 5] {
         let row: (i64, i64, i64, i64, i64) =
             sqlx::query_as("select unleased, leased, held, charged, lost from ledger.accounts where account_id = $1")
@@ -451,7 +465,7 @@ pub(crate) fn used(output_tokens: u64) -> UsageRecorded {
         usage,
         source: UsageSource::Provider,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         latency_ms: 1,
         ttft_ms: None,
         streamed: false,

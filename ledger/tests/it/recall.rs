@@ -4,7 +4,12 @@ use schemas::message::{Recall, Recalled};
 use crate::kit::{Kit, Puppet};
 
 /// Answers one recall as a gateway does that uses so much of what it has.
-async fn give_up(kit: &Kit, gateway: &mut Puppet, account: schemas::ids::AccountId, returned_total: i64) -> Recall {
+pub(crate) async fn give_up(
+    kit: &Kit,
+    gateway: &mut Puppet,
+    account: schemas::ids::AccountId,
+    returned_total: i64,
+) -> Recall {
     let mut recalls = kit.client.subscribe(kit.cell.recall(gateway.emitter)).await.unwrap();
     let message = recalls.next().await.unwrap();
     let recall: Recall = serde_json::from_slice(&message.payload).unwrap();

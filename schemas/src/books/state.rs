@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::slots::Slots;
-use crate::api_key::KeyHash;
+use crate::hash::{KeyHash, MessageHash};
 use crate::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use crate::money::{MoneyError, Nanocredits};
 use crate::price_book::PriceBook;
@@ -137,6 +137,8 @@ pub struct Referenced {
     pub position: u64,
     /// What it moved, credits.
     pub amount: Nanocredits,
+    /// What it left to the platform, credits.
+    pub loss: Nanocredits,
 }
 
 /// A price book in force from a position on.
@@ -146,4 +148,36 @@ pub struct Published {
     pub position: u64,
     /// All prices.
     pub book: Arc<PriceBook>,
+}
+
+/// What became of an entry of the quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Position of the event that says so.
+    pub position: u64,
+    /// What became of it.
+    pub closed_as: ClosedAs,
+    /// SHA-256 of its message's bytes.
+    pub sha256: MessageHash,
+    /// Who said it under which number, where that can be read.
+    pub said: Option<(EmitterId, u64)>,
+}
+
+/// How an entry of the quarantine was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedAs {
+    /// Its event is in the log.
+    Replayed,
+    /// It will never be applied.
+    Dismissed,
+}
+
+impl ClosedAs {
+    /// As it is written in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replayed => "replayed",
+            Self::Dismissed => "dismissed",
+        }
+    }
 }

@@ -3,46 +3,57 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
-use crate::ids::{AccountId, ApiKeyId};
+use crate::ids::{AccountId, ApiKeyId, RequestId};
 use crate::merkle::Hash;
 use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
 use crate::tier::Tier;
 
-/// The names of the commands, as they stand in their subjects.
-pub mod command_name {
-    /// [`super::OpenAccount`] → [`super::AccountOpenedReply`].
-    pub const OPEN_ACCOUNT: &str = "open-account";
-    /// [`super::AccountRef`] → [`super::AccountReply`].
-    pub const ACCOUNT: &str = "account";
-    /// [`super::SetTier`] → [`super::TierReply`].
-    pub const SET_TIER: &str = "set-tier";
-    /// [`super::AddCredits`] → [`super::CreditsReply`].
-    pub const ADD_CREDITS: &str = "add-credits";
-    /// [`super::AdjustCredits`] → [`super::CreditsReply`].
-    pub const ADJUST_CREDITS: &str = "adjust-credits";
-    /// [`super::IssueKey`] → [`super::KeyIssuedReply`].
-    pub const ISSUE_KEY: &str = "issue-key";
-    /// [`super::LookUpKey`] → [`super::KeyRecord`].
-    pub const LOOK_UP_KEY: &str = "look-up-key";
-    /// [`super::RevokeKey`] → [`super::KeyRevokedReply`].
-    pub const REVOKE_KEY: &str = "revoke-key";
-    /// Nothing (`null`) → [`super::PriceBookReply`].
-    pub const PRICE_BOOK: &str = "price-book";
-    /// [`super::PublishPriceBook`] → [`super::PriceBookReply`].
-    pub const PUBLISH_PRICE_BOOK: &str = "publish-price-book";
-    /// [`super::AskCheckpoint`] → [`super::CheckpointReply`].
-    pub const CHECKPOINT: &str = "checkpoint";
+/// Gives each command its name, as it stands in its subject, and says what is asked and answered.
+macro_rules! commands {
+    ($($constant:ident = $name:literal: $ask:ty => $answer:ty),* $(,)?) => {
+        /// The names of the commands, as they stand in their subjects.
+        pub mod command_name {
+            $(
+                #[doc = concat!("`", stringify!($ask), "` → `", stringify!($answer), "`.")]
+                pub const $constant: &str = $name;
+            )*
+        }
+
+        /// Each command by name, with the schemas of what is asked and of the reply.
+        pub(crate) fn command_schemas(
+            schemas: &mut schemars::SchemaGenerator,
+        ) -> Vec<(&'static str, schemars::Schema, schemars::Schema)> {
+            vec![$(($name, schemas.subschema_for::<$ask>(), schemas.subschema_for::<Reply<$answer>>())),*]
+        }
+    };
 }
+
+commands!(
+    OPEN_ACCOUNT = "open-account": OpenAccount => AccountOpenedReply,
+    ACCOUNT = "account": AccountRef => AccountReply,
+    SET_TIER = "set-tier": SetTier => TierReply,
+    ADD_CREDITS = "add-credits": AddCredits => CreditsReply,
+    ADJUST_CREDITS = "adjust-credits": AdjustCredits => CreditsAdjustedReply,
+    ISSUE_KEY = "issue-key": IssueKey => KeyIssuedReply,
+    LOOK_UP_KEY = "look-up-key": LookUpKey => KeyRecord,
+    REVOKE_KEY = "revoke-key": RevokeKey => KeyRevokedReply,
+    PRICE_BOOK = "price-book": () => PriceBookReply,
+    PUBLISH_PRICE_BOOK = "publish-price-book": PublishPriceBook => PriceBookReply,
+    CHECKPOINT = "checkpoint": AskCheckpoint => CheckpointReply,
+    REPLAY_QUARANTINED = "replay-quarantined": ReplayQuarantined => QuarantineReply,
+    DISMISS_QUARANTINED = "dismiss-quarantined": DismissQuarantined => QuarantineReply,
+);
 
 /// What comes back: the answer, or why not.
 pub type Reply<T> = Result<T, Refusal>;
 
 /// Why a command was not carried out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
     /// For programs.
@@ -52,7 +63,7 @@ pub struct Refusal {
 }
 
 /// The names of refusals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// The command is not of its form.
@@ -63,22 +74,32 @@ pub enum RefusalCode {
     UnknownAccount,
     /// No key has this hash or id.
     UnknownKey,
+    /// The account made no request with this id.
+    UnknownRequest,
     /// The reference was used for something else before.
     ReferenceReused,
     /// An amount that makes no sense here.
     BadAmount,
     /// The account has not as much to take.
     InsufficientCredits,
+    /// The account has as much, and gateways hold it and have not given it up yet: try again.
+    CreditsLeased,
     /// The life is not registered, is being fenced, or is over.
     NotRegistered,
     /// The catalogue is no price book.
     BadPriceBook,
+    /// The quarantine has no such entry.
+    UnknownEntry,
+    /// The entry of the quarantine was replayed or dismissed before.
+    EntryClosed,
+    /// The quarantined message still cannot be applied.
+    StillRefused,
     /// Not now: try again.
     Unavailable,
 }
 
 /// Opens an account and its sandbox account, which gets test credits.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OpenAccount {
     /// Plan of both.
     pub tier: Tier,
@@ -91,7 +112,7 @@ pub struct OpenAccount {
 }
 
 /// The accounts that are open now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountOpenedReply {
     /// Spends money.
     pub account_id: AccountId,
@@ -104,14 +125,14 @@ pub struct AccountOpenedReply {
 }
 
 /// Which account.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AccountRef {
     /// By its id.
     pub account_id: AccountId,
 }
 
 /// An account as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountReply {
     /// Which.
     pub account_id: AccountId,
@@ -126,7 +147,7 @@ pub struct AccountReply {
 }
 
 /// Changes an account's plan.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SetTier {
     /// Whose.
     pub account_id: AccountId,
@@ -139,7 +160,7 @@ pub struct SetTier {
 }
 
 /// The plan in force now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierReply {
     /// Whose.
     pub account_id: AccountId,
@@ -150,7 +171,7 @@ pub struct TierReply {
 }
 
 /// Adds credits that were bought or given.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AddCredits {
     /// Whose.
     pub account_id: AccountId,
@@ -165,12 +186,21 @@ pub struct AddCredits {
 }
 
 /// Gives (more than zero) or takes (less than zero) credits as a correction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AdjustCredits {
     /// Whose.
     pub account_id: AccountId,
-    /// Not zero, credits.
+    /// Credits; zero only where there is a loss.
     pub amount: Nanocredits,
+    /// What the platform bears in any case, credits, at least zero.
+    #[serde(default)]
+    pub loss: Nanocredits,
+    /// Takes what the account has, and leaves the rest to the platform. Without it, more than there is is refused.
+    #[serde(default)]
+    pub take_what_there_is: bool,
+    /// The request that is corrected, one of the account's.
+    #[serde(default)]
+    pub request_id: Option<RequestId>,
     /// The same one adjusts nothing twice.
     pub reference: String,
     /// Who does it.
@@ -179,8 +209,20 @@ pub struct AdjustCredits {
     pub why: String,
 }
 
+/// What an adjustment came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CreditsAdjustedReply {
+    /// The account's credits now.
+    #[serde(flatten)]
+    pub credits: CreditsReply,
+    /// Given, or taken where it is less than zero, credits.
+    pub amount: Nanocredits,
+    /// Left to the platform, credits.
+    pub loss: Nanocredits,
+}
+
 /// An account's credits now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreditsReply {
     /// Whose.
     pub account_id: AccountId,
@@ -197,7 +239,7 @@ pub struct CreditsReply {
 }
 
 /// Makes a key. The secret is made by who asks, so that the ledger never sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IssueKey {
     /// Whose; with a `lyr_test_` secret, the sandbox account.
     pub account_id: AccountId,
@@ -216,7 +258,7 @@ pub struct IssueKey {
 }
 
 /// The key works now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyIssuedReply {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -227,14 +269,14 @@ pub struct KeyIssuedReply {
 }
 
 /// Whose key is this?
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LookUpKey {
     /// SHA-256 of the secret.
     pub key_hash: KeyHash,
 }
 
 /// What a gateway must know of a key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRecord {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -253,7 +295,7 @@ pub struct KeyRecord {
 }
 
 /// Which key.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyRef {
     /// By its id.
@@ -263,7 +305,7 @@ pub enum KeyRef {
 }
 
 /// Makes a key useless, on every gateway, before this returns.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RevokeKey {
     /// Which.
     pub key: KeyRef,
@@ -274,7 +316,7 @@ pub struct RevokeKey {
 }
 
 /// The key is refused everywhere now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRevokedReply {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -283,7 +325,7 @@ pub struct KeyRevokedReply {
 }
 
 /// Puts prices in force: the ledger gives them the next version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PublishPriceBook {
     /// A catalogue in the form of `schemas/models.json`.
     pub catalogue: String,
@@ -296,7 +338,7 @@ pub struct PublishPriceBook {
 }
 
 /// The prices in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PriceBookReply {
     /// All of them.
     pub book: Arc<PriceBook>,
@@ -305,14 +347,14 @@ pub struct PriceBookReply {
 }
 
 /// Has the log signed, if no checkpoint covers the position yet. It is no event: nothing of the books moves.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AskCheckpoint {
     /// Must be covered; the last position where it is absent.
     pub position: Option<u64>,
 }
 
 /// The newest checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointReply {
     /// Positions that it covers.
     pub size: u64,
@@ -320,4 +362,37 @@ pub struct CheckpointReply {
     pub root: Hash,
     /// The signed note (C2SP tlog-checkpoint).
     pub note: String,
+}
+
+/// Applies a message of the quarantine as it is, as if it came from the stream now.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayQuarantined {
+    /// Which entry.
+    pub entry: u64,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Gives a message of the quarantine up for good.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DismissQuarantined {
+    /// Which entry.
+    pub entry: u64,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The entry was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QuarantineReply {
+    /// Which entry.
+    pub entry: u64,
+    /// The ledger's position of the event that says so.
+    pub position: u64,
+    /// The ledger's position of the event that was replayed.
+    pub event_position: Option<u64>,
 }

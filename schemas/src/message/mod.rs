@@ -4,10 +4,12 @@ mod command;
 mod lease;
 mod life;
 
+pub(crate) use command::command_schemas;
 pub use command::{
     AccountOpenedReply, AccountRef, AccountReply, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply,
-    CreditsReply, IssueKey, KeyIssuedReply, KeyRecord, KeyRef, KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply,
-    PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey, SetTier, TierReply, command_name,
+    CreditsAdjustedReply, CreditsReply, DismissQuarantined, IssueKey, KeyIssuedReply, KeyRecord, KeyRef,
+    KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply, PublishPriceBook, QuarantineReply, Refusal, RefusalCode,
+    ReplayQuarantined, Reply, RevokeKey, SetTier, TierReply, command_name,
 };
 pub use lease::{LeaseReply, LeaseRequest, Recall, Recalled};
 pub use life::{

@@ -44,6 +44,6 @@ impl Stack {
     }
 }
 
-fn text(object: &Value, name: &str) -> Result<String> {
+pub(super) fn text(object: &Value, name: &str) -> Result<String> {
     object[name].as_str().map(str::to_owned).with_context(|| format!("the ledger answered {object}, without {name}"))
 }

@@ -4,6 +4,7 @@
 //! their passwords; then the projector and the gateways. It ends in the reverse order.
 
 mod account;
+mod accounts;
 mod command_line;
 mod options;
 mod secrets;
@@ -19,7 +20,7 @@ pub use options::{Provider, StackOptions};
 pub use secrets::Secrets;
 pub(crate) use secrets::{read_private, write_private};
 
-use crate::place::RunDir;
+use crate::place::{self, RunDir};
 use crate::port;
 use crate::process::Process;
 use crate::program::{Program, Simulator, log_file, pid_file};
@@ -37,11 +38,12 @@ pub struct Stack {
     supervisor: Option<Supervisor>,
     gateways: Vec<Gateway>,
     projector: Option<Arc<Process>>,
-    ledger: Option<Arc<Process>>,
+    /// The first one, and one that stands by if there is one.
+    ledgers: Vec<Ledger>,
     simulator: Simulator,
     nats: Nats,
     postgres: Postgres,
-    ports: (u16, u16),
+    projector_port: u16,
     secrets: Secrets,
     options: StackOptions,
     dir: RunDir,
@@ -49,6 +51,12 @@ pub struct Stack {
 
 #[derive(Debug)]
 struct Gateway {
+    process: Arc<Process>,
+    port: u16,
+}
+
+#[derive(Debug)]
+struct Ledger {
     process: Arc<Process>,
     port: u16,
 }
@@ -96,16 +104,15 @@ impl Stack {
             settings: Vec::new(),
         })?;
         let simulator = Simulator::spawn(&path, options.keep_env)?;
-        let ports = (port::free()?, port::free()?);
         let mut stack = Self {
             supervisor: None,
             gateways: Vec::new(),
             projector: None,
-            ledger: None,
+            ledgers: Vec::new(),
             simulator,
             nats,
             postgres,
-            ports,
+            projector_port: port::free()?,
             secrets,
             options,
             dir,
@@ -118,15 +125,18 @@ impl Stack {
     }
 
     fn start_programs(&mut self) -> Result<()> {
-        let ledger = self.spawn("ledger", "ledger", &["serve"], self.ledger_env(), self.ports.0)?;
+        self.spawn_ledger("ledger")?;
         self.simulator.process().wait_ready()?;
-        ledger.wait_ready()?;
-        self.ledger = Some(ledger);
+        self.ledger().wait_ready()?;
         // The ledger has created the roles, without passwords.
         let passwords =
             self.secrets.roles().map(|(role, password)| format!("alter role {role} password '{password}';"));
         self.postgres.sql(&passwords.concat())?;
-        let projector = self.spawn("projector", "projector", &["run"], self.projector_env(), self.ports.1)?;
+        if self.options.standby {
+            self.spawn_ledger("ledger-2")?;
+        }
+        let port = self.projector_port;
+        let projector = self.spawn("projector", "projector", &["run"], self.projector_env(port), port)?;
         for _ in 0..self.options.gateways {
             self.spawn_gateway()?;
         }
@@ -144,6 +154,13 @@ impl Stack {
         let index = self.gateways.len() - 1;
         self.gateway(index).wait_ready()?;
         Ok(index)
+    }
+
+    fn spawn_ledger(&mut self, name: &str) -> Result<()> {
+        let port = port::free()?;
+        let process = self.spawn(name, "ledger", &["serve"], self.ledger_env(port), port)?;
+        self.ledgers.push(Ledger { process, port });
+        Ok(())
     }
 
     fn spawn_gateway(&mut self) -> Result<()> {
@@ -166,8 +183,20 @@ impl Stack {
         env: Vec<(String, String)>,
         port: u16,
     ) -> Result<Arc<Process>> {
-        let keep_env = self.options.keep_env;
-        Program { name, program, args, env, port, keep_env }.spawn(self.dir.path())
+        let (keep_env, release) = (self.options.keep_env, self.options.release.as_deref());
+        Program { name, program, args, env, port, keep_env, release }.spawn(self.dir.path())
+    }
+
+    /// Replaces one process of another release by our own program of that name: stops it in order, starts it on the same
+    /// port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not stop, our own was not built, or it does not start.
+    pub fn upgrade(&self, process: &Process) -> Result<()> {
+        process.stop()?;
+        process.run_from(&place::profile_dir()?);
+        process.start()?;
+        process.wait_ready()
     }
 
     /// Stops everything in order: gateways first, so that what they still owe reaches the ledger.
@@ -186,7 +215,9 @@ impl Stack {
     /// All processes, in the order in which they are to be stopped.
     pub fn processes(&self) -> Vec<Arc<Process>> {
         let mut processes: Vec<_> = self.gateways.iter().map(|gateway| gateway.process.clone()).collect();
-        processes.extend(self.projector.iter().chain(&self.ledger).cloned());
+        processes.extend(self.projector.iter().cloned());
+        // Who stands by first, so that nobody takes over at the end.
+        processes.extend(self.ledgers.iter().rev().map(|ledger| ledger.process.clone()));
         processes.push(self.simulator.process().clone());
         match &self.nats {
             Nats::One(server) => processes.push(server.process().clone()),
@@ -217,12 +248,22 @@ impl Stack {
         self.gateways.len()
     }
 
-    /// The ledger's process.
+    /// The ledger's process; the first one's, where another stands by.
+    pub fn ledger(&self) -> &Arc<Process> {
+        self.ledger_number(0)
+    }
+
+    /// A ledger's process: of two, one is active.
     ///
     /// # Panics
-    /// Never: a `Stack` that was handed out has one.
-    pub fn ledger(&self) -> &Arc<Process> {
-        self.ledger.as_ref().expect("a started stack has a ledger")
+    /// When there is no such ledger.
+    pub fn ledger_number(&self, index: usize) -> &Arc<Process> {
+        &self.ledgers[index].process
+    }
+
+    /// How many ledgers there are.
+    pub fn ledgers(&self) -> usize {
+        self.ledgers.len()
     }
 
     /// The projector's process.
@@ -233,14 +274,22 @@ impl Stack {
         self.projector.as_ref().expect("a started stack has a projector")
     }
 
-    /// Where the ledger serves health and metrics.
+    /// Where the ledger serves health and metrics; the first one, where another stands by.
     pub fn ledger_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.0)
+        self.ledger_number_url(0)
+    }
+
+    /// Where a ledger serves health and metrics.
+    ///
+    /// # Panics
+    /// When there is no such ledger.
+    pub fn ledger_number_url(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}", self.ledgers[index].port)
     }
 
     /// Where the projector serves health and metrics.
     pub fn projector_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.1)
+        format!("http://127.0.0.1:{}", self.projector_port)
     }
 
     /// The stand-in provider.

@@ -12,6 +12,8 @@ pub struct StackOptions {
     pub gateways: usize,
     /// Port of the first gateway, the others on the next ones; free ports otherwise.
     pub first_port: Option<u16>,
+    /// Whether a second ledger stands by.
+    pub standby: bool,
     /// Whether a process that died is started again within a second.
     pub supervise: bool,
     /// Whether PostgreSQL's commits reach the disk.
@@ -32,6 +34,8 @@ pub struct StackOptions {
     pub env: Vec<(String, String)>,
     /// Whether our programs also see the variables of the shell; not in tests.
     pub keep_env: bool,
+    /// The folder of another release's gateway, ledger and projector, to begin with; our own otherwise.
+    pub release: Option<PathBuf>,
 }
 
 /// A real provider.
@@ -48,6 +52,7 @@ impl Default for StackOptions {
         Self {
             gateways: 1,
             first_port: None,
+            standby: false,
             supervise: false,
             fsync: false,
             nats_cluster: false,
@@ -58,21 +63,22 @@ impl Default for StackOptions {
             provider: None,
             env: Vec::new(),
             keep_env: false,
+            release: None,
         }
     }
 }
 
 impl Stack {
-    pub(super) fn ledger_env(&self) -> Vec<(String, String)> {
+    pub(super) fn ledger_env(&self, port: u16) -> Vec<(String, String)> {
         let mut env = self.common_env(self.database_url());
         set(&mut env, "LAYERS_CHECKPOINT_KEY", self.secrets.checkpoint.key.clone());
-        set(&mut env, "LAYERS_LEDGER_LISTEN", format!("127.0.0.1:{}", self.ports.0));
+        set(&mut env, "LAYERS_LEDGER_LISTEN", format!("127.0.0.1:{port}"));
         env
     }
 
-    pub(super) fn projector_env(&self) -> Vec<(String, String)> {
+    pub(super) fn projector_env(&self, port: u16) -> Vec<(String, String)> {
         let mut env = self.common_env(self.database_url_as("layers_projector"));
-        set(&mut env, "LAYERS_PROJECTOR_LISTEN", format!("127.0.0.1:{}", self.ports.1));
+        set(&mut env, "LAYERS_PROJECTOR_LISTEN", format!("127.0.0.1:{port}"));
         env
     }
 

@@ -73,7 +73,7 @@ fn look_after(processes: &[Arc<Process>], ended: &Receiver<()>) {
                 continue;
             }
             let name = process.name();
-            match process.start() {
+            match process.start_again() {
                 Ok(()) => eprintln!("{name} ended and is started again; its log: {}", process.log().display()),
                 Err(error) => eprintln!("{name} ended and cannot be started again: {error:#}"),
             }

@@ -68,6 +68,8 @@ struct State {
     /// False after an orderly stop: then a supervisor leaves it alone.
     wanted: bool,
     supervised: bool,
+    /// How often a supervisor had to start it.
+    restarts: u32,
     started: Option<Instant>,
 }
 
@@ -87,8 +89,22 @@ impl Process {
     /// # Errors
     /// When it cannot be executed.
     pub fn start(&self) -> Result<()> {
-        let spec = self.spec().clone();
         let mut state = self.state();
+        self.start_in(&mut state)
+    }
+
+    /// Starts it after it ended by itself or was killed; not if it was stopped or taken down meanwhile.
+    pub(crate) fn start_again(&self) -> Result<()> {
+        let mut state = self.state();
+        if state.wanted {
+            self.start_in(&mut state)?;
+            state.restarts += 1;
+        }
+        Ok(())
+    }
+
+    fn start_in(&self, state: &mut State) -> Result<()> {
+        let spec = self.spec().clone();
         if state.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None))) {
             return Ok(());
         }
@@ -163,6 +179,12 @@ impl Process {
         }
     }
 
+    /// Kills it as [`Process::kill`] does; a supervisor leaves it down until [`Process::start`].
+    pub fn take_down(&self) {
+        self.state().wanted = false;
+        self.kill();
+    }
+
     /// Kills it, starts it again at once and waits until it is ready.
     ///
     /// # Errors
@@ -197,17 +219,32 @@ impl Process {
         Ok(())
     }
 
-    /// Stops its clock (SIGSTOP): when this returns it stays, and does nothing.
+    /// Stops its clock (SIGSTOP), and that of all that works in its folder where that is its own: when this returns it
+    /// stays, and does nothing.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
-        if let Some(pid) = self.pid() {
-            stopped::wait(pid);
+        let Some(pid) = self.pid() else { return };
+        stopped::wait(pid);
+        // Whoever begets others stands still by now.
+        for child in self.children(pid) {
+            let _ = kill(child, Signal::SIGSTOP);
+            stopped::wait(child.as_raw().unsigned_abs());
         }
     }
 
     /// Lets it go on after [`Process::pause`].
     pub fn resume(&self) {
+        if let Some(pid) = self.pid() {
+            for child in self.children(pid) {
+                let _ = kill(child, Signal::SIGCONT);
+            }
+        }
         self.signal(Signal::SIGCONT);
+    }
+
+    fn children(&self, pid: u32) -> Vec<Pid> {
+        let spec = self.spec();
+        if spec.owns_dir { orphans::processes_in(&spec.dir, Some(pid)) } else { Vec::new() }
     }
 
     /// Sends it a signal; nothing happens when it does not run.
@@ -229,6 +266,11 @@ impl Process {
         self.spec().name.clone()
     }
 
+    /// How often it ended, though nobody had stopped it or taken it down, and a supervisor started it again.
+    pub fn restarts(&self) -> u32 {
+        self.state().restarts
+    }
+
     /// The file of its output.
     pub fn log(&self) -> PathBuf {
         self.spec().log.clone()
@@ -239,6 +281,12 @@ impl Process {
         let mut spec = self.spec();
         spec.env.retain(|(known, _)| known != name);
         spec.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// At its next start, the program of the same name in this folder is executed.
+    pub fn run_from(&self, folder: &Path) {
+        let mut spec = self.spec();
+        spec.program = folder.join(spec.program.file_name().unwrap_or_default());
     }
 
     /// The last lines of its output.

@@ -11,10 +11,9 @@ use nix::unistd::Pid;
 
 /// Kills every process whose working folder is `dir`, except `spare`, and waits until they are gone.
 pub(super) fn end_in(dir: &Path, spare: Option<u32>) {
-    let Ok(dir) = dir.canonicalize() else { return };
     let deadline = Instant::now() + Duration::from_secs(5);
     while Instant::now() < deadline {
-        let found = processes_in(&dir, spare);
+        let found = processes_in(dir, spare);
         if found.is_empty() {
             return;
         }
@@ -26,7 +25,9 @@ pub(super) fn end_in(dir: &Path, spare: Option<u32>) {
     }
 }
 
-fn processes_in(dir: &Path, spare: Option<u32>) -> Vec<Pid> {
+/// Every process whose working folder is `dir`, except `spare`.
+pub(super) fn processes_in(dir: &Path, spare: Option<u32>) -> Vec<Pid> {
+    let Ok(dir) = dir.canonicalize() else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()

@@ -134,12 +134,12 @@ impl NatsServer {
         self.process.resume();
     }
 
-    /// The disk is lost: kills it and removes its data. It stays down until `restart`.
+    /// The disk is lost: kills it and removes its data. It stays down until `restart`, also where somebody supervises it.
     ///
     /// # Errors
     /// When the data cannot be removed.
     pub fn wipe_data(&self) -> Result<()> {
-        self.process.kill();
+        self.process.take_down();
         remove(&self.data_dir())
     }
 

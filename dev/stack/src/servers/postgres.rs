@@ -142,7 +142,7 @@ impl Postgres {
         self.process.restart()
     }
 
-    /// SIGSTOP to the postmaster: sessions go on, new ones are not accepted.
+    /// SIGSTOP to all of its processes: sessions stay, nothing is answered.
     pub fn pause(&self) {
         self.process.pause();
     }

@@ -1,14 +1,7 @@
 //! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
-mod chaos_fence;
-mod chaos_gateway_dies;
-mod chaos_kills;
-mod chaos_kit;
-mod chaos_ledger_away;
-mod chaos_nats_away;
-mod chaos_nats_lost;
+mod asyncapi;
 mod children;
-mod cluster_gates;
 mod compose;
 mod run;
 mod servers_nats;
@@ -25,15 +18,20 @@ mod system_kit;
 mod system_last_credit;
 mod system_leases;
 mod system_many_gateways;
+mod system_metrics;
 mod system_models;
 mod system_provider_fails;
 mod system_rate_limit;
 mod system_rebuild;
 mod system_receipts;
+mod system_reconcile;
 mod system_request_id;
+mod system_rerate;
+mod system_rolling_upgrade;
 mod system_routes;
 mod system_sdk;
 mod system_sdk_claude;
 mod system_sdk_routes;
+mod system_statement;
 mod system_streams;
 mod system_test_mode;

@@ -75,3 +75,18 @@ async fn two_gateways_may_not_spend_the_same_credits() {
     until("both count each other", || one.health().live_gateways == 2 && other.health().live_gateways == 2).await;
     ledger.check();
 }
+
+/// The ledger's grant was committed, and its answer was lost. Nobody comes again for the account at this gateway.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_granted_unheard_goes_back_too() {
+    let ledger = SmallLedger::start().await;
+    let till = till(&ledger).await;
+    let account = ledger.account(10);
+    ledger.deaf(true);
+    let refused = till.authorize(&caller(account), request("4")).await.unwrap_err();
+    assert!(matches!(refused, Refused::Unavailable { .. }), "{refused:?}");
+    assert!(ledger.money(account).leased >= credits("4"), "{:?}", ledger.money(account));
+    ledger.deaf(false);
+    until("it is given back", || ledger.money(account).unleased == credits("10")).await;
+    ledger.check();
+}

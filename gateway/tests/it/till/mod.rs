@@ -6,6 +6,7 @@ mod closing;
 mod keys;
 mod last_credit;
 mod new_life;
+mod panic;
 mod reconnect;
 mod undecided;
 
@@ -69,7 +70,7 @@ fn usage() -> UsageRecorded {
         usage,
         source: UsageSource::Provider,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         latency_ms: 1,
         ttft_ms: None,
         streamed: false,

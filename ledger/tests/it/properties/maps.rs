@@ -22,12 +22,15 @@ pub(super) struct Maps {
     /// As far as anything of them was applied.
     pub(super) requests: BTreeMap<usize, Request>,
     pub(super) said: Vec<Said>,
+    /// What is in the quarantine, in the order in which it came.
+    pub(super) kept: Vec<Kept>,
     pub(super) events: u64,
     pub(super) generation: u64,
     /// What the last transition came to.
     pub(super) last: Vec<Action>,
     requests_begun: Vec<Begun>,
-    references: BTreeMap<(usize, u8), i64>,
+    /// What was moved, and what was lost.
+    references: BTreeMap<(usize, u8), (i64, i64)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +99,14 @@ pub(super) struct Said {
     pub(super) what: What,
 }
 
+/// An event that was quarantined.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) said: usize,
+    /// Nobody has dealt with it.
+    pub(super) is_open: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
     Authorized { request: usize, hold: i64 },
@@ -110,11 +121,13 @@ pub(super) enum What {
 pub(super) enum Action {
     OpenAccount,
     TopUp { account: usize, amount: i64, reference: u8, answer: Result<bool, RefusalCode> },
-    Adjust { account: usize, amount: i64, reference: u8, answer: Result<bool, RefusalCode> },
+    Adjust { account: usize, amount: i64, reference: u8, take: bool, answer: Result<bool, RefusalCode> },
     Register,
     Lease { life: usize, account: usize, known: i64, need: i64, want: i64, answer: Result<i64, RefusalCode> },
     Read { said: usize, recovered: bool },
     Nonsense,
+    Replay { said: usize, answer: Result<(), RefusalCode> },
+    Dismiss { said: usize, answer: Result<(), RefusalCode> },
     BeginFence { life: usize },
     CloseGate { life: usize, k: u16 },
     CompleteFence { life: usize },
@@ -177,20 +190,14 @@ impl Maps {
             Step::TopUp { account, credits, reference } => {
                 let Some(account) = pick(account, self.accounts.len()) else { return };
                 let amount = credits * CREDIT;
-                let allowed = |_: &Money| if amount > 0 { Ok(()) } else { Err(RefusalCode::BadAmount) };
-                let answer = self.buy(account, amount, reference, allowed);
+                let answer = self.top_up(account, amount, reference);
                 self.last.push(Action::TopUp { account, amount, reference, answer });
             }
-            Step::Adjust { account, credits, reference } => {
+            Step::Adjust { account, credits, reference, take } => {
                 let Some(account) = pick(account, self.accounts.len()) else { return };
                 let amount = credits * CREDIT;
-                let allowed = |money: &Money| match amount {
-                    0 => Err(RefusalCode::BadAmount),
-                    _ if money.unleased + amount < 0 => Err(RefusalCode::InsufficientCredits),
-                    _ => Ok(()),
-                };
-                let answer = self.buy(account, amount, reference, allowed);
-                self.last.push(Action::Adjust { account, amount, reference, answer });
+                let answer = self.adjust(account, amount, reference, take);
+                self.last.push(Action::Adjust { account, amount, reference, take, answer });
             }
             Step::Register => {
                 self.lives.push(Life {
@@ -243,6 +250,16 @@ impl Maps {
                 }
             }
             Step::Nonsense => self.last.push(Action::Nonsense),
+            Step::Replay { kept } => {
+                let Some(kept) = pick(kept, self.kept.len()).map(|back| self.kept.len() - 1 - back) else { return };
+                let answer = self.replay(kept);
+                self.last.push(Action::Replay { said: self.kept[kept].said, answer });
+            }
+            Step::Dismiss { kept } => {
+                let Some(kept) = pick(kept, self.kept.len()).map(|back| self.kept.len() - 1 - back) else { return };
+                let answer = self.close(kept);
+                self.last.push(Action::Dismiss { said: self.kept[kept].said, answer });
+            }
             Step::BeginFence { life } => {
                 if let Some(life) = pick(life, self.lives.len()) {
                     self.begin_fence(life);
@@ -272,23 +289,43 @@ impl Maps {
         }
     }
 
-    /// A top-up or an adjustment; a reference moves credits once.
-    fn buy(
-        &mut self,
-        account: usize,
-        amount: i64,
-        reference: u8,
-        allowed: impl FnOnce(&Money) -> Result<(), RefusalCode>,
-    ) -> Result<bool, RefusalCode> {
-        if let Some(before) = self.references.get(&(account, reference)) {
+    fn top_up(&mut self, account: usize, amount: i64, reference: u8) -> Result<bool, RefusalCode> {
+        if let Some((before, _)) = self.references.get(&(account, reference)) {
             return if *before == amount { Ok(true) } else { Err(RefusalCode::ReferenceReused) };
         }
-        allowed(&self.accounts[account])?;
-        self.references.insert((account, reference), amount);
-        self.accounts[account].bought += amount;
-        self.accounts[account].unleased += amount;
-        self.events += 1;
+        if amount <= 0 {
+            return Err(RefusalCode::BadAmount);
+        }
+        self.buy(account, amount, 0, reference);
         Ok(false)
+    }
+
+    /// What is leased must come back before the platform bears anything.
+    fn adjust(&mut self, account: usize, amount: i64, reference: u8, take: bool) -> Result<bool, RefusalCode> {
+        if let Some((moved, lost)) = self.references.get(&(account, reference)) {
+            let taken_as_far = take && *moved <= 0 && amount < *moved && moved - lost == amount;
+            let same = (*moved, *lost) == (amount, 0) || taken_as_far;
+            return if same { Ok(true) } else { Err(RefusalCode::ReferenceReused) };
+        }
+        let Money { unleased, leased, .. } = self.accounts[account];
+        match unleased + amount {
+            _ if amount == 0 => return Err(RefusalCode::BadAmount),
+            left if left >= 0 => self.buy(account, amount, 0, reference),
+            left if left + leased >= 0 || (take && leased > 0) => return Err(RefusalCode::CreditsLeased),
+            left if take => self.buy(account, -unleased, -left, reference),
+            _ => return Err(RefusalCode::InsufficientCredits),
+        }
+        Ok(false)
+    }
+
+    /// A reference moves credits once.
+    fn buy(&mut self, account: usize, moved: i64, lost: i64, reference: u8) {
+        self.references.insert((account, reference), (moved, lost));
+        let money = &mut self.accounts[account];
+        money.bought += moved;
+        money.unleased += moved;
+        money.lost += lost;
+        self.events += 1;
     }
 
     fn lease(&mut self, life: Which, account: Which, need: i64, more: i64, unheard: bool) {
@@ -357,22 +394,55 @@ impl Maps {
         }
         if let Some(before) = life.seen.get(&said.seq) {
             if *before != index {
-                life.quarantined.insert(said.seq);
+                self.keep(index);
             }
             return;
         }
         match self.apply(said) {
-            Ok(follow_up) => {
-                let life = &mut self.lives[said.life];
-                life.seen.insert(said.seq, index);
-                life.never.remove(&said.seq);
-                self.events += 1;
-                self.follow(follow_up);
-            }
-            Err(Impossible) => {
-                self.lives[said.life].quarantined.insert(said.seq);
-            }
+            Ok(follow_up) => self.appended(index, follow_up),
+            Err(Impossible) => self.keep(index),
         }
+    }
+
+    fn appended(&mut self, index: usize, follow_up: FollowUp) {
+        let said = self.said[index];
+        let life = &mut self.lives[said.life];
+        life.seen.insert(said.seq, index);
+        life.never.remove(&said.seq);
+        self.events += 1;
+        self.follow(follow_up);
+    }
+
+    fn keep(&mut self, index: usize) {
+        let said = self.said[index];
+        self.lives[said.life].quarantined.insert(said.seq);
+        self.kept.push(Kept { said: index, is_open: true });
+    }
+
+    /// As if it came now; but what is still impossible stays where it is.
+    fn replay(&mut self, kept: usize) -> Result<(), RefusalCode> {
+        let Kept { said: index, is_open } = self.kept[kept];
+        if !is_open {
+            return Err(RefusalCode::EntryClosed);
+        }
+        let said = self.said[index];
+        if self.lives[said.life].seen.contains_key(&said.seq) {
+            return Err(RefusalCode::StillRefused);
+        }
+        let follow_up = self.apply(said).map_err(|Impossible| RefusalCode::StillRefused)?;
+        self.lives[said.life].quarantined.remove(&said.seq);
+        self.appended(index, follow_up);
+        self.close(kept)
+    }
+
+    fn close(&mut self, kept: usize) -> Result<(), RefusalCode> {
+        let kept = &mut self.kept[kept];
+        if !kept.is_open {
+            return Err(RefusalCode::EntryClosed);
+        }
+        kept.is_open = false;
+        self.events += 1;
+        Ok(())
     }
 
     fn apply(&mut self, said: Said) -> Result<FollowUp, Impossible> {

@@ -18,10 +18,12 @@ pub(super) enum Step {
         credits: i64,
         reference: u8,
     },
+    /// `take`: what there is, and the rest is lost.
     Adjust {
         account: Which,
         credits: i64,
         reference: u8,
+        take: bool,
     },
     Register,
     /// `unheard`: the reply to its last grant was lost.
@@ -78,6 +80,13 @@ pub(super) enum Step {
         said: Which,
     },
     Nonsense,
+    /// What an operator does about something in the quarantine, of which the last ones are of more interest.
+    Replay {
+        kept: Which,
+    },
+    Dismiss {
+        kept: Which,
+    },
     BeginFence {
         life: Which,
     },
@@ -157,7 +166,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => Just(Step::OpenAccount),
         3 => (which(), -1_i64..60, 0_u8..8).prop_map(|(account, credits, reference)| Step::TopUp { account, credits, reference }),
-        3 => (which(), -40_i64..40, 0_u8..8).prop_map(|(account, credits, reference)| Step::Adjust { account, credits, reference }),
+        4 => (which(), -40_i64..40, 0_u8..8, any::<bool>())
+            .prop_map(|(account, credits, reference, take)| Step::Adjust { account, credits, reference, take }),
         2 => Just(Step::Register),
         10 => (which(), which(), 0_i64..40, 0_i64..40, rarely())
             .prop_map(|(life, account, need, more, unheard)| Step::Lease { life, account, need, more, unheard }),
@@ -173,6 +183,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::AllComeBackwards),
         1 => which().prop_map(|said| Step::Forge { said }),
         1 => Just(Step::Nonsense),
+        5 => kept().prop_map(|kept| Step::Replay { kept }),
+        1 => kept().prop_map(|kept| Step::Dismiss { kept }),
         2 => which().prop_map(|life| Step::BeginFence { life }),
         3 => (which(), prop_oneof![Just((0, 64)), Just((0, 30)), Just((30, 64)), Just((20, 40))])
             .prop_map(|(life, (from, to))| Step::CloseGates { life, from, to }),
@@ -180,6 +192,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => which().prop_map(|request| Step::Expire { request }),
         1 => Just(Step::NextGeneration),
     ]
+}
+
+fn kept() -> impl Strategy<Value = Which> {
+    prop_oneof![3 => 0_u8..3, 1 => any::<Which>()]
 }
 
 fn saying() -> impl Strategy<Value = Saying> {
