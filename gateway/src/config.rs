@@ -8,6 +8,7 @@ use axum::http::Uri;
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
+use crate::message_limits::MessageLimits;
 use crate::upstream::Connection;
 
 /// The provider where nothing else is said.
@@ -38,11 +39,26 @@ pub struct Config {
     pub drain: Duration,
     /// How long providers are waited for.
     pub patience: Patience,
+    /// What becomes of a stream whose client leaves.
+    pub on_disconnect: OnDisconnect,
+    /// How many messages a request may have, and how long.
+    pub message_limits: MessageLimits,
 }
 
-/// How long a provider is waited for.
+/// What becomes of a stream whose client leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// The provider's call is stopped at once; charged is an estimate of what was delivered.
+    Stop,
+    /// It is heard to its end for so long at most, and charged by the provider's word.
+    Drain(Duration),
+}
+
+/// How long others are waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// For the body of a request: 10 MB over a slow line take so long.
+    pub body: Duration,
     /// For a connection.
     pub connect: Duration,
     /// For the first byte of an answer. Reasoning models think for minutes before it.
@@ -93,11 +109,19 @@ impl Config {
                 None => Nanocredits::from_credits(100)?,
             },
             drain: seconds("LAYERS_DRAIN_SECONDS", 30)?,
+            message_limits: MessageLimits::parse(variable("LAYERS_MESSAGE_LIMITS").as_deref().unwrap_or_default())
+                .context("LAYERS_MESSAGE_LIMITS")?,
             patience: Patience {
+                body: seconds("LAYERS_BODY_SECONDS", 60)?,
                 connect: seconds("LAYERS_UPSTREAM_CONNECT_SECONDS", 10)?,
                 first_byte: seconds("LAYERS_UPSTREAM_FIRST_BYTE_SECONDS", 300)?,
                 silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
                 total: seconds("LAYERS_UPSTREAM_TOTAL_SECONDS", 780)?,
+            },
+            on_disconnect: match variable("LAYERS_ON_DISCONNECT").as_deref() {
+                None | Some("stop") => OnDisconnect::Stop,
+                Some("drain") => OnDisconnect::Drain(seconds("LAYERS_DRAIN_STREAM_SECONDS", 60)?),
+                Some(other) => bail!("LAYERS_ON_DISCONNECT: '{other}' is neither 'stop' nor 'drain'"),
             },
         })
     }
@@ -161,6 +185,8 @@ mod tests {
             (&[("NATS_URL", "n"), ("AI_GATEWAY_BASE_URL", "ftp://x")], "AI_GATEWAY_BASE_URL"),
             (&[("NATS_URL", "n"), ("LAYERS_MAX_CREDITS_PER_REQUEST", "-1")], "LAYERS_MAX_CREDITS_PER_REQUEST"),
             (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_ON_DISCONNECT", "hang")], "LAYERS_ON_DISCONNECT"),
+            (&[("NATS_URL", "n"), ("LAYERS_MESSAGE_LIMITS", "gold=1x1")], "LAYERS_MESSAGE_LIMITS"),
         ] {
             let error = read(variables).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");

@@ -5,10 +5,11 @@ use schemas::money::Nanocredits;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Patience};
+use crate::config::{Config, OnDisconnect, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::log::Log;
+use crate::message_limits::MessageLimits;
 use crate::metrics::Metrics;
 use crate::till::{Caller, Till};
 use crate::upstream::{Client, Connection};
@@ -25,6 +26,8 @@ struct Inner {
     test_secret: Option<[u8; 32]>,
     max_credits_per_request: Nanocredits,
     patience: Patience,
+    on_disconnect: OnDisconnect,
+    message_limits: MessageLimits,
     balances: Option<Balances>,
     log: Option<Log>,
     metrics: Metrics,
@@ -47,6 +50,8 @@ impl Edge {
             test_secret: config.test_secret.as_deref().map(digest),
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
+            on_disconnect: config.on_disconnect,
+            message_limits: config.message_limits.clone(),
             balances,
             log,
             metrics: Metrics::default(),
@@ -82,6 +87,21 @@ impl Edge {
     /// The ledger's log, if there is a database.
     pub fn log(&self) -> Option<&Log> {
         self.0.log.as_ref()
+    }
+
+    /// What becomes of a stream whose client leaves.
+    pub fn on_disconnect(&self) -> OnDisconnect {
+        self.0.on_disconnect
+    }
+
+    /// How many messages a request may have, and how long.
+    pub fn message_limits(&self) -> &MessageLimits {
+        &self.0.message_limits
+    }
+
+    /// How long a client may take to send a body.
+    pub fn body_patience(&self) -> Duration {
+        self.0.patience.body
     }
 
     /// The most that a filled-in output limit may cost.

@@ -13,6 +13,7 @@ use crate::routes::OPEN;
 use crate::till::{Admission, Caller};
 
 const TEST_MODE: HeaderName = HeaderName::from_static("x-layers-test-mode");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
@@ -40,15 +41,22 @@ pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -
 }
 
 async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(authorization) = given.next() else { return without_key(edge, headers).await };
-    let secret = authorization.to_str().ok().and_then(bearer);
-    let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { return Err(Error::NoKey) };
-    // Which of two keys pays is not for us to choose.
-    if given.next().is_some() {
-        return Err(Error::BadKey { shown: "***".into() });
-    }
+    let Some(given) = given(headers) else { return without_key(edge, headers).await };
+    let secret = given?;
     edge.till().authenticate(secret).await.map_err(|error| Error::of_key(secret, &error))
+}
+
+/// The key that a request brings: OpenAI's clients send a bearer token, Anthropic's a header of its own. `None` without one.
+fn given(headers: &HeaderMap) -> Option<Result<&str, Error>> {
+    let (bearers, keys) = (headers.get_all(header::AUTHORIZATION), headers.get_all(API_KEY));
+    let mut secrets = bearers.iter().map(|value| value.to_str().ok().and_then(bearer));
+    let mut keys = keys.iter().map(|value| value.to_str().ok().map(str::trim));
+    let (bearer, key) = (secrets.next(), keys.next());
+    let first = bearer.or(key)?;
+    let Some(secret) = first.filter(|secret| !secret.is_empty()) else { return Some(Err(Error::NoKey)) };
+    // Which of two keys pays is not for us to choose.
+    let another = key.is_some_and(|key| key != Some(secret)) || secrets.next().is_some() || keys.next().is_some();
+    Some(if another { Err(Error::BadKey { shown: "***".into() }) } else { Ok(secret) })
 }
 
 async fn without_key(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {
@@ -93,6 +101,36 @@ mod tests {
         assert_eq!(bearer("bearer  lyr_x "), Some("lyr_x"));
         assert_eq!(bearer("Basic eA=="), None);
         assert_eq!(bearer("lyr_x"), None);
+    }
+
+    #[test]
+    fn one_key_is_taken_and_no_choice_is_made_between_two() {
+        let given = |pairs: &[(&'static str, &'static str)]| {
+            let pair = |(name, value): &(&'static str, &'static str)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            let headers = pairs.iter().map(pair).fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            });
+            super::given(&headers).map(|given| given.map(str::to_owned))
+        };
+        assert!(given(&[]).is_none());
+        for good in [
+            &[("authorization", "Bearer a")][..],
+            &[("x-api-key", "a")],
+            &[("x-api-key", "a"), ("authorization", "bearer a")],
+        ] {
+            assert!(matches!(given(good), Some(Ok(key)) if key == "a"), "{good:?}");
+        }
+        assert!(matches!(given(&[("x-api-key", "")]), Some(Err(Error::NoKey))));
+        for two in [
+            &[("authorization", "Bearer a"), ("x-api-key", "b")][..],
+            &[("authorization", "Bearer a"), ("authorization", "Bearer a")],
+            &[("x-api-key", "a"), ("x-api-key", "a")],
+        ] {
+            assert!(matches!(given(two), Some(Err(Error::BadKey { .. }))), "{two:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ const IMAGE_TOKENS: u64 = 1_000;
 pub struct Seen {
     /// Text sent to the model, bytes.
     pub sent_bytes: u64,
+    /// Tokens sent to the model as such.
+    pub sent_tokens: u64,
     /// Images sent to the model.
     pub sent_images: u64,
     /// Text that came back, reasoning and arguments of tool calls among it, bytes.
@@ -26,7 +28,8 @@ pub struct Seen {
 
 /// The usage that this amounts to.
 pub fn usage(seen: &Seen, bounds: &Bounds) -> Usage {
-    let input = seen.sent_bytes.div_ceil(BYTES_A_TOKEN).saturating_add(seen.sent_images.saturating_mul(IMAGE_TOKENS));
+    let text = seen.sent_bytes.div_ceil(BYTES_A_TOKEN).saturating_add(seen.sent_tokens);
+    let input = text.saturating_add(seen.sent_images.saturating_mul(IMAGE_TOKENS));
     Usage {
         input_tokens: input.min(bounds.input_tokens),
         output_tokens: seen.text_bytes.div_ceil(BYTES_A_TOKEN).min(bounds.output_tokens),
@@ -66,7 +69,7 @@ mod tests {
         #[test]
         fn never_beyond_the_bounds(sent: u64, images: u64, text: u64, input in 0_u64..1000, output in 0_u64..1000) {
             let bounds = Bounds { input_tokens: input, output_tokens: output, images: 1, searches: 0 };
-            let seen = Seen { sent_bytes: sent, sent_images: images, text_bytes: text, images, searches: images };
+            let seen = Seen { sent_bytes: sent, sent_tokens: images, sent_images: images, text_bytes: text, images, searches: images };
             let usage = usage(&seen, &bounds);
             prop_assert!(usage.input_tokens <= input && usage.output_tokens <= output && usage.images <= 1);
             prop_assert_eq!(within(&usage, &bounds), usage);

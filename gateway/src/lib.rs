@@ -4,6 +4,9 @@
 // What is set from outside.
 pub mod config;
 
+// Messages of a request, by tier.
+pub mod message_limits;
+
 /// Logs.
 pub mod telemetry;
 
@@ -22,8 +25,23 @@ pub mod entrance;
 /// What every route needs.
 pub mod edge;
 
+// The way of every request that costs money.
+mod paid;
+
 // `POST /v1/chat/completions`.
-pub mod chat;
+mod chat;
+
+// `POST /v1/responses`.
+mod responses;
+
+// `POST /v1/embeddings`.
+mod embeddings;
+
+// `POST /v1/images/generations`.
+mod images;
+
+// `POST /v1/messages`.
+mod messages;
 
 // The money side: callers, limits, holds and their settlement.
 pub mod till;
@@ -34,6 +52,9 @@ pub mod upstream;
 // Server-sent events, framed.
 pub mod sse;
 
+// The members of a request's body.
+mod fields;
+
 // JSON objects, changed in their text.
 pub mod splice;
 
@@ -42,6 +63,9 @@ pub mod usage;
 
 // What was used where the provider says nothing.
 pub mod estimate;
+
+// Other names of models.
+mod aliases;
 
 // `GET /v1/models`.
 pub mod models;

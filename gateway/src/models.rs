@@ -7,8 +7,10 @@ use schemas::money::{PerMillion, PerThousand, Picodollars};
 use schemas::price_book::{Kind, Model, PriceBook, Prices, Status};
 use serde::Serialize;
 
+use crate::aliases;
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
+use crate::paid::Route;
 
 /// All models.
 #[derive(Serialize)]
@@ -84,11 +86,11 @@ pub async fn one(State(edge): State<Edge>, Path(id): Path<String>) -> Result<Jso
     Ok(Json(entry(&book, find(&book, &id)?)))
 }
 
-/// The model that answers a chat by this name: of a retired one, its successor.
+/// The model that answers on a route by this name: of a retired one, its successor.
 ///
 /// # Errors
-/// When there is none, or it does not chat.
-pub fn for_chat<'b>(book: &'b PriceBook, name: &str) -> Result<&'b Model, Error> {
+/// When there is none, or it answers elsewhere.
+pub(crate) fn for_route<'b>(book: &'b PriceBook, name: &str, route: &dyn Route) -> Result<&'b Model, Error> {
     known(book)?;
     let asked = find(book, name)?;
     let model = match &asked.status {
@@ -98,8 +100,13 @@ pub fn for_chat<'b>(book: &'b PriceBook, name: &str) -> Result<&'b Model, Error>
             Error::ModelNotFound { message }
         })?,
     };
-    if model.kind != Kind::Language {
-        let message = format!("The model `{}` is not a chat model.", model.id);
+    if !route.is_answered_by(model) {
+        let elsewhere = match model.kind {
+            Kind::Language => "It is a language model: use /v1/chat/completions.",
+            Kind::Embedding => "It is an embedding model: use /v1/embeddings.",
+            Kind::Image => "It is an image model: use /v1/images/generations.",
+        };
+        let message = format!("The model `{}` does not do {}. {elsewhere}", model.id, route.words().does);
         return Err(Invalid { code: Some("invalid_value"), param: Some("model".into()), message }.into());
     }
     Ok(model)
@@ -113,9 +120,16 @@ fn known(book: &PriceBook) -> Result<(), Error> {
     Ok(())
 }
 
-/// By its id, or by the part after the slash where only one model has it.
+/// By its id, by the part after the slash where only one model has it, or by an alias.
 fn find<'b>(book: &'b PriceBook, name: &str) -> Result<&'b Model, Error> {
     if let Some(model) = book.models.get(name) {
+        return Ok(model);
+    }
+    // A maker's name may come with the maker's prefix as well.
+    let bare = name.split_once('/').map_or(name, |(_, bare)| bare);
+    if let Some(model) = aliases::id_of(bare).and_then(|id| book.models.get(id))
+        && (bare == name || name.strip_suffix(bare) == Some(&format!("{}/", model.provider)))
+    {
         return Ok(model);
     }
     let mut short =
@@ -202,6 +216,7 @@ mod tests {
     use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE};
 
     use super::*;
+    use crate::chat::CHAT;
 
     fn book() -> PriceBook {
         PriceBook::from_catalogue(FIRST_CATALOGUE, 1, DEFAULT_MARGIN_BPS).unwrap()
@@ -225,18 +240,23 @@ mod tests {
     fn a_model_is_found_by_its_full_or_its_short_name() {
         let book = book();
         for name in ["anthropic/claude-haiku-4.5", "claude-haiku-4.5"] {
-            assert_eq!(for_chat(&book, name).unwrap().id, "anthropic/claude-haiku-4.5");
+            assert_eq!(for_route(&book, name, &CHAT).unwrap().id, "anthropic/claude-haiku-4.5");
         }
-        for name in ["gpt-9", "", "../models", "/", "anthropic/", "ANTHROPIC/CLAUDE-HAIKU-4.5"] {
-            assert!(matches!(for_chat(&book, name), Err(Error::ModelNotFound { .. })), "{name}");
+        for name in ["claude-haiku-4-5", "claude-haiku-4-5-20251001", "anthropic/claude-haiku-4-5"] {
+            assert_eq!(for_route(&book, name, &CHAT).unwrap().id, "anthropic/claude-haiku-4.5", "{name}");
+        }
+        for name in
+            ["openai/claude-haiku-4-5", "gpt-9", "", "../models", "/", "anthropic/", "ANTHROPIC/CLAUDE-HAIKU-4.5"]
+        {
+            assert!(matches!(for_route(&book, name, &CHAT), Err(Error::ModelNotFound { .. })), "{name}");
         }
     }
 
     #[test]
     fn a_retired_model_is_answered_by_its_successor_or_not_at_all() {
         let book = book();
-        assert_eq!(for_chat(&book, "google/gemini-3-pro-preview").unwrap().id, "google/gemini-3.1-pro-preview");
-        match for_chat(&book, "openai/gpt-5-chat") {
+        assert_eq!(for_route(&book, "google/gemini-3-pro-preview", &CHAT).unwrap().id, "google/gemini-3.1-pro-preview");
+        match for_route(&book, "openai/gpt-5-chat", &CHAT) {
             Err(Error::ModelNotFound { message }) => assert!(message.contains("retired"), "{message}"),
             _ => panic!("it is retired"),
         }
@@ -251,7 +271,7 @@ mod tests {
     fn what_does_not_chat_is_refused() {
         let book = book();
         for name in ["bfl/flux-2-pro", "openai/text-embedding-3-small"] {
-            assert!(matches!(for_chat(&book, name), Err(Error::Invalid(_))), "{name}");
+            assert!(matches!(for_route(&book, name, &CHAT), Err(Error::Invalid(_))), "{name}");
         }
     }
 }

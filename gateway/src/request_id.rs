@@ -10,9 +10,11 @@ use schemas::ids::RequestId;
 use uuid::Uuid;
 
 use crate::edge::Edge;
-use crate::error::Outcome;
+use crate::error::{Dialect, Outcome};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's clients look for it.
+const ANTHROPIC_HEADER: HeaderName = HeaderName::from_static("request-id");
 
 /// One request at the door.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +29,13 @@ pub struct Arrival {
 pub async fn assign(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let arrival = Arrival { id: RequestId(Uuid::now_v7()), at: Instant::now() };
     request.extensions_mut().insert(arrival);
+    let dialect = Dialect::of_path(request.uri().path());
     let mut response = next.run(request).await;
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     if let Ok(id) = HeaderValue::from_str(arrival.id.0.as_hyphenated().encode_lower(&mut text)) {
+        if dialect == Dialect::Anthropic {
+            response.headers_mut().insert(ANTHROPIC_HEADER, id.clone());
+        }
         response.headers_mut().insert(HEADER, id);
     }
     let outcome = response.extensions().get::<Outcome>().map_or("ok", |outcome| outcome.0);

@@ -1,15 +1,25 @@
 //! Which path is answered by what. Every route needs a key but those in [`OPEN`].
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::http::header;
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
+use crate::chat::CHAT;
 use crate::edge::Edge;
-use crate::error::Error;
+use crate::embeddings::EMBEDDINGS;
+use crate::error::{Dialect, Error, Face};
+use crate::images::IMAGES;
 use crate::log::{public, receipt};
-use crate::{chat, credits, entrance, health, metrics, models, request_id};
+use crate::messages::MESSAGES;
+use crate::paid::Sale;
+use crate::request_id::Arrival;
+use crate::responses::RESPONSES;
+use crate::{credits, entrance, health, metrics, models, paid, request_id};
 
 /// Routes without a key, by their patterns.
 pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledger/tile/{level}/{*place}"];
@@ -17,18 +27,45 @@ pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledg
 type Route = (&'static str, fn() -> MethodRouter<Edge>);
 
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: [Route; 5] = [
-    ("/chat/completions", || post(chat::complete)),
+const API: &[Route] = &[
+    ("/chat/completions", || paid(&CHAT)),
+    ("/responses", || paid(&RESPONSES)),
+    ("/embeddings", || paid(&EMBEDDINGS)),
+    ("/images/generations", || paid(&IMAGES)),
+    ("/messages", || paid(&MESSAGES)),
     ("/models", || get(models::list)),
     ("/models/{*id}", || get(models::one)),
     ("/credits", || get(credits::show)),
     ("/receipts/{request_id}", || get(receipt::show)),
 ];
 
+/// The routes of the original Layers, where they always were.
+const ORIGINAL: &[Route] = &[
+    ("/api/v1/chat", || original(&CHAT)),
+    ("/api/v1/chat/completions", || original(&CHAT)),
+    ("/api/v1/image", || original(&IMAGES)),
+    ("/api/v1/models", || get(models::list)),
+    ("/api/v1/models/{*id}", || get(models::one)),
+];
+
+/// A route that costs money.
+fn paid(route: &'static dyn paid::Route) -> MethodRouter<Edge> {
+    sold(Sale { route, tells_layers: false })
+}
+
+/// The same with the words that clients of the original Layers read.
+fn original(route: &'static dyn paid::Route) -> MethodRouter<Edge> {
+    sold(Sale { route, tells_layers: true })
+}
+
+fn sold(sale: Sale) -> MethodRouter<Edge> {
+    post(move |edge, arrival, caller, request| paid::answer(sale, edge, arrival, caller, request))
+}
+
 /// Every path that is answered.
 pub fn paths() -> impl Iterator<Item = String> {
     let api = API.iter().flat_map(|(path, _)| [format!("/v1{path}"), (*path).to_owned()]);
-    api.chain(OPEN.map(str::to_owned))
+    api.chain(ORIGINAL.iter().map(|(path, _)| (*path).to_owned())).chain(OPEN.map(str::to_owned))
 }
 
 /// All routes, with what stands before them.
@@ -41,11 +78,15 @@ pub fn router(edge: Edge) -> Router {
     for (path, method) in API {
         router = router.route(&format!("/v1{path}"), method()).route(path, method());
     }
+    for (path, method) in ORIGINAL {
+        router = router.route(path, method());
+    }
     router
         .method_not_allowed_fallback(wrong_method)
         .route_layer(from_fn_with_state(edge.clone(), entrance::admit))
         .fallback(unknown)
         .layer(map_response(in_our_words))
+        .layer(from_fn(in_their_dialect))
         .layer(from_fn_with_state(edge.clone(), request_id::assign))
         .with_state(edge)
 }
@@ -67,15 +108,28 @@ fn asked(request: &Request, between: &str) -> String {
 
 /// What the framework refuses by itself, such as a path that is no text, looks like everything else.
 async fn in_our_words(response: Response) -> Response {
-    let ours = response.status().as_u16() < 400 || response.headers().contains_key(axum::http::header::CONTENT_TYPE);
-    let plain = response
-        .headers()
-        .get(axum::http::header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let ours = response.status().as_u16() < 400 || response.headers().contains_key(header::CONTENT_TYPE);
+    let plain =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     if response.status().as_u16() < 400 || (ours && !plain) {
         return response;
     }
     Error::UnknownRoute { asked: "the path cannot be read".into() }.into_response()
+}
+
+/// An error looks as the clients of its path expect it to.
+async fn in_their_dialect(request: Request, next: Next) -> Response {
+    let dialect = Dialect::of_path(request.uri().path());
+    let arrival = request.extensions().get::<Arrival>().copied();
+    let mut response = next.run(request).await;
+    if dialect != Dialect::OpenAi
+        && let Some(face) = response.extensions().get::<Arc<Face>>().cloned()
+        && let Some(arrival) = arrival
+    {
+        *response.body_mut() = dialect.body(&face, &arrival.id).into();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    response
 }
 
 #[cfg(test)]

@@ -133,6 +133,20 @@ pub fn data(event: &[u8]) -> Data {
     found
 }
 
+/// The line of an event that names its type, with its end; empty where there is none.
+pub fn name_line(event: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while at < event.len() {
+        let line = memchr2(b'\n', b'\r', &event[at..]).unwrap_or(event.len() - at);
+        let end = (at + line + 1).min(event.len());
+        if event[at..].starts_with(b"event:") {
+            return &event[at..end];
+        }
+        at = end;
+    }
+    &[]
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -168,6 +182,12 @@ mod tests {
         assert_eq!(text(b"data:\n\n").unwrap(), b"");
         assert_eq!(text(b": keep-alive\n\n"), None);
         assert_eq!(text(b"database: 1\n\n"), None);
+    }
+
+    #[test]
+    fn the_type_of_an_event_is_found() {
+        assert_eq!(name_line(b": c\nevent: x\ndata: 1\n\n"), b"event: x\n");
+        assert_eq!(name_line(b"data: event:\n\n"), b"");
     }
 
     #[test]

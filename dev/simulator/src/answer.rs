@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::catalog::Model;
+use crate::asked::Asked;
+use crate::catalog::{Kind, Model};
 use crate::directive::Directive;
-use crate::request::Request;
 use crate::usage::Usage;
 
 /// Said when nothing else is asked for: 64 bytes, 16 tokens.
@@ -50,28 +50,31 @@ pub struct Answer {
     pub finish_reason: &'static str,
     /// Name of the tool that is called.
     pub tool: Option<String>,
-    /// Whether a stream carries a usage chunk.
-    pub include_usage: bool,
+    /// What was asked.
+    pub asked: Asked,
     /// What else is wished.
     pub directive: Directive,
 }
 
 impl Answer {
     /// The answer to a request.
-    pub fn new(request: &Request<'_>, directive: Directive, model: &Model) -> Self {
-        let n = request.n.unwrap_or(1).max(1);
+    pub fn new(asked: &Asked, directive: Directive, model: &Model) -> Self {
+        let n = asked.n;
         let sentence = u64::try_from(SENTENCE.len()).unwrap_or_default() / BYTES_PER_TOKEN;
         let wished = directive.completion_tokens.unwrap_or(sentence * n);
-        let limit = request.output_limit().filter(|_| !directive.ignore_max).map(|limit| limit.saturating_mul(n));
+        let limit = asked.limit.filter(|_| !directive.ignore_max).map(|limit| limit.saturating_mul(n));
         let completion_tokens = limit.map_or(wished, |limit| wished.min(limit));
-        let tools = request.tools.iter().flatten().filter_map(|tool| tool.function.as_ref());
-        let tool = tools.map(|function| function.name.to_string()).next().filter(|_| directive.tool_call);
+        let tool = asked.tool.clone().filter(|_| directive.tool_call);
+        // Only language models write, and what makes images alone reads nothing that is counted.
+        let completion_tokens = if model.kind == Kind::Language { completion_tokens } else { 0 };
+        let prompt_tokens = directive.prompt_tokens.unwrap_or(asked.prompt_tokens);
         let usage = Usage {
-            prompt_tokens: directive.prompt_tokens.unwrap_or_else(|| request.prompt_tokens()),
+            prompt_tokens: if model.kind == Kind::Image { 0 } else { prompt_tokens },
             cached_tokens: directive.cached_tokens,
             cache_write_tokens: directive.cache_write_tokens,
             completion_tokens,
             reasoning_tokens: directive.reasoning_tokens.min(completion_tokens),
+            images: if model.makes_images { directive.images.unwrap_or(asked.images) } else { 0 },
         };
         let text_tokens = (completion_tokens - usage.reasoning_tokens) / n;
         let text_bytes = text_tokens.saturating_mul(BYTES_PER_TOKEN).min(TEXT_BYTES);
@@ -87,11 +90,11 @@ impl Answer {
             text_bytes: usize::try_from(text_bytes).unwrap_or_default(),
             finish_reason: match tool {
                 Some(_) => "tool_calls",
-                None if completion_tokens < wished => "length",
+                None if model.kind == Kind::Language && completion_tokens < wished => "length",
                 None => "stop",
             },
             tool,
-            include_usage: request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false),
+            asked: asked.clone(),
             directive,
         }
     }
@@ -100,6 +103,11 @@ impl Answer {
     pub fn text(&self) -> &'static str {
         let text: &'static str = &TEXT;
         &text[..self.text_bytes.min(text.len())]
+    }
+
+    /// So much of its usage as is due after `delivered` of its chunks.
+    pub fn usage_after(&self, delivered: u64) -> Usage {
+        self.usage.share(delivered, self.chunks)
     }
 
     /// Piece `index` of `count` pieces of a text of one-byte characters.
@@ -118,6 +126,21 @@ impl Answer {
         format!(
             r#"{{"gateway":{{"routing":{{"originalModelId":"{model}","resolvedProvider":"{provider}","finalProvider":"{provider}","fallbacksAvailable":[],"modelAttempts":[]}},"cost":"{cost}","marketCost":"{cost}","surchargeCost":"0","gatewayCost":"{cost}","generationId":"{id}"}}}}"#
         )
+    }
+}
+
+/// A picture of one transparent pixel, in base64.
+pub const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/// Half of the arguments at the most that a piece can end with: an escape is never split.
+pub fn arguments_piece(index: u64, count: u64) -> &'static str {
+    let half = ARGUMENTS.find(':').map_or(0, |at| at + 1);
+    match (index, count) {
+        (0, 1) => ARGUMENTS,
+        (0, _) => &ARGUMENTS[..half],
+        (1, _) => &ARGUMENTS[half..],
+        _ => "",
     }
 }
 
@@ -147,27 +170,27 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
 
-    fn answer(fields: &str, directive: &str) -> Result<Answer, Box<dyn std::error::Error>> {
-        let body = format!(r#"{{"model":"openai/gpt-4o-mini","messages":[]{fields}}}"#);
+    fn answer(n: u64, limit: Option<u64>, directive: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+        let asked = Asked { n, limit, ..Asked::default() };
         let catalog = Catalog::load()?;
         let model = catalog.find("openai/gpt-4o-mini").ok_or("no model")?;
-        Ok(Answer::new(&serde_json::from_str(&body)?, Directive::in_text(directive)?, catalog.model(model)))
+        Ok(Answer::new(&asked, Directive::in_text(directive)?, catalog.model(model)))
     }
 
     #[test]
     fn the_limit_counts_for_each_choice() -> Result<(), Box<dyn std::error::Error>> {
         let wish = "simulate: completion_tokens=1000";
-        assert_eq!(answer("", wish)?.usage.completion_tokens, 1000);
-        let limited = answer(r#","max_tokens":10,"n":3"#, wish)?;
+        assert_eq!(answer(1, None, wish)?.usage.completion_tokens, 1000);
+        let limited = answer(3, Some(10), wish)?;
         assert_eq!((limited.usage.completion_tokens, limited.finish_reason), (30, "length"));
-        let ignored = answer(r#","max_tokens":10"#, "simulate: completion_tokens=1000 ignore_max=1")?;
+        let ignored = answer(1, Some(10), "simulate: completion_tokens=1000 ignore_max=1")?;
         assert_eq!((ignored.usage.completion_tokens, ignored.finish_reason), (1000, "stop"));
         Ok(())
     }
 
     #[test]
     fn without_a_wish_a_sentence_is_said() -> Result<(), Box<dyn std::error::Error>> {
-        let plain = answer("", "")?;
+        let plain = answer(1, None, "")?;
         assert_eq!((plain.text(), plain.usage.completion_tokens), (SENTENCE, 16));
         Ok(())
     }

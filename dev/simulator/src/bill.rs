@@ -112,6 +112,7 @@ struct Line {
     cache_write_tokens: u64,
     completion_tokens: u64,
     reasoning_tokens: u64,
+    images: u64,
     delivered_chunks: u64,
     cost_usd: String,
     calls: u32,
@@ -181,6 +182,7 @@ impl Bill {
             record.usage.cache_write_tokens += used.cache_write_tokens;
             record.usage.completion_tokens += used.completion_tokens;
             record.usage.reasoning_tokens += used.reasoning_tokens;
+            record.usage.images += used.images;
         }
         // Last: who sees nothing in flight sees everything billed.
         counters.in_flight.fetch_sub(1, Release);
@@ -236,6 +238,7 @@ impl Bill {
             cache_write_tokens: record.usage.cache_write_tokens,
             completion_tokens: record.usage.completion_tokens,
             reasoning_tokens: record.usage.reasoning_tokens,
+            images: record.usage.images,
             delivered_chunks: record.delivered_chunks,
             cost_usd: dollars(record.cost_picodollars.into()),
             calls: record.calls,
@@ -337,6 +340,7 @@ mod tests {
         cached_tokens: 0,
         cache_write_tokens: 0,
         reasoning_tokens: 0,
+        images: 0,
     };
 
     #[test]

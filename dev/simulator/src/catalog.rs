@@ -19,20 +19,40 @@ pub struct Catalog {
     list: Bytes,
 }
 
-/// A model that answers chats.
+/// What a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Text in, text out.
+    Language,
+    /// Text in, vectors out.
+    Embedding,
+    /// Text in, images out.
+    Image,
+}
+
+/// A model that answers.
 #[derive(Debug)]
 pub struct Model {
     /// `creator/model`.
     pub id: String,
     /// Who serves it.
     pub provider: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Whether it makes images.
+    pub makes_images: bool,
+    /// Tokens that fit in.
+    pub context_window: u64,
     base: Prices,
+    /// Picodollars an image.
+    per_image: u64,
     /// From that many prompt tokens on, these prices instead, for the whole request.
     tiers: Vec<(u64, Prices)>,
 }
 
 /// Picodollars a token: a price of one dollar a million tokens is 1,000,000.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Prices {
     input: u64,
     output: u64,
@@ -50,7 +70,9 @@ struct Entry {
     id: String,
     name: String,
     provider: String,
+    kind: Kind,
     status: String,
+    per_image: Option<String>,
     context_window: Option<u64>,
     max_output_tokens: Option<u64>,
     prices: PriceStrings,
@@ -86,11 +108,16 @@ impl Catalog {
             if entry.status != "active" {
                 continue;
             }
-            let Some(base) = Prices::read(&entry.prices).with_context(|| entry.id.clone())? else { continue };
+            let base = Prices::read(&entry.prices).with_context(|| entry.id.clone())?;
+            let per_image = match &entry.per_image {
+                // The same number of a dollar is a million times as much as of a dollar a million tokens.
+                Some(price) => picodollars_per_token(price)?.saturating_mul(1_000_000),
+                None => 0,
+            };
             let mut tiers = Vec::new();
             for tier in &entry.tiers {
                 let prices = Prices::read(&tier.prices).with_context(|| entry.id.clone())?;
-                tiers.push((tier.min_input_tokens, prices.context("a tier needs prices")?));
+                tiers.push((tier.min_input_tokens, prices));
             }
             tiers.sort_by_key(|(from, _)| *from);
             if !models.is_empty() {
@@ -98,18 +125,32 @@ impl Catalog {
             }
             write!(
                 list,
-                r#"{{"id":{},"object":"model","created":1755815280,"owned_by":"{}","name":{},"context_window":{},"max_tokens":{},"type":"language","tags":[],"pricing":{{"input":"{}","output":"{}","input_cache_read":"{}","input_cache_write":"{}"}}}}"#,
+                r#"{{"id":{},"object":"model","created":1755815280,"owned_by":"{}","name":{},"context_window":{},"max_tokens":{},"type":"{}","tags":[],"pricing":{{"input":"{}","output":"{}","input_cache_read":"{}","input_cache_write":"{}"}}}}"#,
                 serde_json::to_string(&entry.id)?,
                 entry.provider,
                 serde_json::to_string(&entry.name)?,
                 entry.context_window.unwrap_or(0),
                 entry.max_output_tokens.unwrap_or(0),
+                match entry.kind {
+                    Kind::Language => "language",
+                    Kind::Embedding => "embedding",
+                    Kind::Image => "image",
+                },
                 dollars(base.input.into()),
                 dollars(base.output.into()),
                 dollars(base.cache_read.into()),
                 dollars(base.cache_write.into()),
             )?;
-            models.push(Model { id: entry.id, provider: entry.provider, base, tiers });
+            models.push(Model {
+                id: entry.id,
+                provider: entry.provider,
+                kind: entry.kind,
+                makes_images: entry.per_image.is_some(),
+                context_window: entry.context_window.unwrap_or(u64::MAX),
+                base,
+                per_image,
+                tiers,
+            });
         }
         list.push_str("]}");
         let by_id = models.iter().enumerate().map(|(index, model)| (model.id.clone(), index)).collect();
@@ -148,6 +189,7 @@ impl Model {
             (usage.cached_tokens, prices.cache_read),
             (usage.cache_write_tokens, prices.cache_write),
             (usage.completion_tokens, prices.output),
+            (usage.images, self.per_image),
         ]
         .into_iter()
         .fold(0, |cost: u64, (tokens, price)| cost.saturating_add(tokens.saturating_mul(price)))
@@ -155,13 +197,13 @@ impl Model {
 }
 
 impl Prices {
-    /// `None` for a model that is not priced by tokens in and out.
-    fn read(prices: &PriceStrings) -> Result<Option<Self>> {
+    /// What has no price costs nothing; what is cached costs as much as what is not.
+    fn read(prices: &PriceStrings) -> Result<Self> {
         let read = |price: &Option<String>| price.as_deref().map(picodollars_per_token).transpose();
-        let (Some(input), Some(output)) = (read(&prices.input)?, read(&prices.output)?) else { return Ok(None) };
+        let (input, output) = (read(&prices.input)?.unwrap_or(0), read(&prices.output)?.unwrap_or(0));
         let cache_read = read(&prices.cache_read)?.unwrap_or(input);
         let cache_write = read(&prices.cache_write)?.unwrap_or(input);
-        Ok(Some(Self { input, output, cache_read, cache_write }))
+        Ok(Self { input, output, cache_read, cache_write })
     }
 }
 
@@ -203,10 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn retired_and_unpriced_models_are_not_known() -> Result<()> {
+    fn retired_models_are_not_known_and_images_have_a_price() -> Result<()> {
         let catalog = Catalog::load()?;
         assert_eq!(catalog.find("openai/gpt-5-chat"), None);
-        assert_eq!(catalog.find("bfl/flux-2-pro"), None);
+        let flux = catalog.model(catalog.find("bfl/flux-2-pro").context("flux")?);
+        let usage = Usage { images: 2, ..Usage::default() };
+        assert_eq!((flux.kind, dollars(flux.cost_picodollars(&usage).into())), (Kind::Image, "0.06".to_owned()));
         let list: serde_json::Value = serde_json::from_slice(&catalog.list())?;
         assert_eq!(list["data"].as_array().map(Vec::len), Some(catalog.models().len()));
         Ok(())

@@ -36,6 +36,12 @@ pub struct Directive {
     pub no_usage: bool,
     /// Usage rides on the chunk with the finish reason.
     pub usage_at_finish: bool,
+    /// Usage rides on each content chunk, counted from the beginning.
+    pub usage_all_along: bool,
+    /// Images made, where that is not as many as were asked for.
+    pub images: Option<u64>,
+    /// Numbers, though a text was asked for (embeddings).
+    pub floats: bool,
     /// Do not obey the request's output limit.
     pub ignore_max: bool,
     /// A body, or one event of a stream, that is not JSON.
@@ -83,6 +89,9 @@ impl Directive {
             "error_after" => self.error_after = Some(number(name, value)?),
             "no_usage" => self.no_usage = flag(name, value)?,
             "usage_at" if value == "finish" => self.usage_at_finish = true,
+            "usage_at" if value == "all" => self.usage_all_along = true,
+            "images" => self.images = Some(number(name, value)?),
+            "floats" => self.floats = flag(name, value)?,
             "ignore_max" => self.ignore_max = flag(name, value)?,
             "malformed" => self.malformed = flag(name, value)?,
             "tool_call" => self.tool_call = flag(name, value)?,

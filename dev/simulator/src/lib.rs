@@ -5,7 +5,22 @@
 
 pub mod server;
 
-pub mod request;
+/// `POST /v1/chat/completions`.
+pub mod chat;
+
+/// `POST /v1/responses`.
+pub mod responses;
+
+/// `POST /v1/messages`, as Anthropic's own.
+pub mod messages;
+
+/// `POST /v1/embeddings`.
+pub mod embeddings;
+
+/// `POST /v1/images/generations`.
+pub mod images;
+
+pub mod asked;
 
 pub mod directive;
 
@@ -15,9 +30,7 @@ pub mod usage;
 
 pub mod answer;
 
-pub mod whole;
-
-pub mod sse;
+pub mod events;
 
 pub mod refusal;
 

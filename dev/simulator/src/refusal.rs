@@ -10,6 +10,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// `error.type`.
     pub kind: &'static str,
+    /// `error.code`.
+    pub code: &'static str,
     /// For people.
     pub message: String,
     /// `error.param`.
@@ -33,19 +35,33 @@ impl Refusal {
             _ => "AI_APICallError",
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, kind, message: message.into(), param: serde_json::Value::Null, retry_after: None }
+        Self { status, kind, code: kind, message: message.into(), param: serde_json::Value::Null, retry_after: None }
     }
 
     /// A model that is not known.
     pub fn model_not_found(model: &str) -> Self {
         let param = serde_json::json!({ "modelId": model });
-        Self { kind: "model_not_found", param, ..Self::with_status(404, format!("Model '{model}' not found")) }
+        Self {
+            kind: "model_not_found",
+            code: "model_not_found",
+            param,
+            ..Self::with_status(404, format!("Model '{model}' not found"))
+        }
+    }
+
+    /// A prompt that does not fit.
+    pub fn context_length(window: u64, tokens: u64) -> Self {
+        let message = format!(
+            "This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} tokens. \
+             Please reduce the length of the messages."
+        );
+        Self { code: "context_length_exceeded", param: "messages".into(), ..Self::with_status(400, message) }
     }
 
     /// The body.
     pub fn body(&self) -> String {
         serde_json::json!({
-            "error": { "message": self.message, "type": self.kind, "param": self.param, "code": self.kind }
+            "error": { "message": self.message, "type": self.kind, "param": self.param, "code": self.code }
         })
         .to_string()
     }

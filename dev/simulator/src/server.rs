@@ -1,6 +1,7 @@
 //! The provider's HTTP.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +19,43 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 use crate::answer::Answer;
+use crate::asked::Asked;
 use crate::bill::{Bill, Call, Status};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Kind};
+use crate::chat::Chat;
 use crate::directive::Directive;
+use crate::embeddings::Embeddings;
+use crate::events::{Events, Script};
+use crate::images::Images;
+use crate::messages::Messages;
 use crate::refusal::Refusal;
-use crate::request::Request;
-use crate::sse::Events;
-use crate::whole;
+use crate::responses::Responses;
 
 #[derive(Debug, Clone)]
 struct Provider {
     catalog: Arc<Catalog>,
     bill: Arc<Bill>,
+}
+
+/// A form in which the provider can be asked.
+pub trait Form: fmt::Debug + Sync {
+    /// What a body asks for.
+    ///
+    /// # Errors
+    /// When it does not have this form.
+    fn read(&self, body: &[u8]) -> Result<Asked, serde_json::Error>;
+    /// The body of an answer in one piece.
+    fn whole(&self, answer: &Answer) -> String;
+    /// The events of an answer in pieces.
+    fn script(&self, answer: &Answer) -> Box<dyn Script>;
+    /// What answers.
+    fn kind(&self) -> Kind {
+        Kind::Language
+    }
+    /// The body of an error.
+    fn error(&self, refusal: &Refusal) -> String {
+        refusal.body()
+    }
 }
 
 /// The whole provider, with an empty bill.
@@ -39,9 +65,19 @@ struct Provider {
 pub fn app() -> Result<Router> {
     let catalog = Arc::new(Catalog::load()?);
     let provider = Provider { bill: Arc::new(Bill::new(catalog.clone())), catalog };
-    Ok(Router::new()
-        .route("/v1/chat/completions", post(chat))
-        .route("/chat/completions", post(chat))
+    let forms: [(&str, &'static dyn Form); 5] = [
+        ("/chat/completions", &Chat),
+        ("/responses", &Responses),
+        ("/messages", &Messages),
+        ("/embeddings", &Embeddings),
+        ("/images/generations", &Images),
+    ];
+    let mut router = Router::new();
+    for (path, form) in forms {
+        let method = || post(move |provider, headers, body| answer(form, provider, headers, body));
+        router = router.route(&format!("/v1{path}"), method()).route(path, method());
+    }
+    Ok(router
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/stats", get(stats))
@@ -52,19 +88,41 @@ pub fn app() -> Result<Router> {
         .with_state(provider))
 }
 
-async fn chat(State(provider): State<Provider>, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, Refusal> {
+async fn answer(form: &'static dyn Form, provider: State<Provider>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    match try_answer(form, provider, headers, body).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            let body = form.error(&refusal);
+            let mut response = refusal.into_response();
+            *response.body_mut() = Body::from(body);
+            response
+        }
+    }
+}
+
+async fn try_answer(
+    form: &'static dyn Form,
+    State(provider): State<Provider>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response<Body>, Refusal> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if bearer.and_then(|value| value.strip_prefix("Bearer ")).is_none_or(|key| key.trim().is_empty()) {
         return Err(Refusal::with_status(401, "Authentication failed: no API key was given"));
     }
-    let request: Request<'_> =
-        serde_json::from_slice(&body).map_err(|error| Refusal::with_status(400, format!("Invalid input: {error}")))?;
-    let model = provider.catalog.find(&request.model).ok_or_else(|| Refusal::model_not_found(&request.model))?;
-    let directive = Directive::in_text(request.last_user_text()).map_err(|error| Refusal::with_status(400, error))?;
-    let streamed = request.stream.unwrap_or(false);
-    let answer = Answer::new(&request, directive, provider.catalog.model(model));
+    let asked = form.read(&body).map_err(|error| Refusal::with_status(400, format!("Invalid input: {error}")))?;
+    let model = provider.catalog.find(&asked.model).ok_or_else(|| Refusal::model_not_found(&asked.model))?;
+    if provider.catalog.model(model).kind != form.kind() {
+        return Err(Refusal::with_status(400, format!("Model '{}' does not answer this", asked.model)));
+    }
+    let directive = Directive::in_text(&asked.told).map_err(|error| Refusal::with_status(400, error))?;
+    let answer = Answer::new(&asked, directive, provider.catalog.model(model));
+    let window = provider.catalog.model(model).context_window;
+    if answer.usage.prompt_tokens > window {
+        return Err(Refusal::context_length(window, answer.usage.prompt_tokens));
+    }
     let id = headers.get("x-request-id").and_then(|value| value.to_str().ok());
-    let mut call = provider.bill.begin(id, model, answer.usage, answer.chunks, streamed);
+    let mut call = provider.bill.begin(id, model, answer.usage, answer.chunks, asked.stream);
     if answer.directive.hang {
         pending::<Infallible>().await;
     }
@@ -76,19 +134,24 @@ async fn chat(State(provider): State<Provider>, headers: HeaderMap, body: Bytes)
         let retry_after = answer.directive.retry_after;
         return Err(Refusal { retry_after, ..Refusal::with_status(status, format!("simulated status {status}")) });
     }
-    Ok(if streamed { stream_of(answer, call) } else { whole_of(&answer, call) })
+    Ok(if asked.stream { stream_of(form, answer, call) } else { whole_of(form, &answer, call) })
 }
 
-fn stream_of(answer: Answer, call: Call) -> Response<Body> {
-    let mut response = Response::new(Body::from_stream(Events::new(answer, call)));
+fn stream_of(form: &dyn Form, answer: Answer, call: Call) -> Response<Body> {
+    let script = form.script(&answer);
+    let mut response = Response::new(Body::from_stream(Events::new(answer, call, script)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-fn whole_of(answer: &Answer, mut call: Call) -> Response<Body> {
-    let mut body = Bytes::from(whole::body(answer));
+fn whole_of(form: &dyn Form, answer: &Answer, mut call: Call) -> Response<Body> {
+    let mut body = form.whole(answer);
+    if answer.directive.malformed {
+        body.truncate(body.len() / 2);
+    }
+    let mut body = Bytes::from(body);
     let length = HeaderValue::from(body.len());
     let mut response = if answer.directive.cut_after.is_some() {
         body.truncate(body.len() / 2);

@@ -15,6 +15,8 @@ pub struct Usage {
     pub completion_tokens: u64,
     /// Thought.
     pub reasoning_tokens: u64,
+    /// Images made.
+    pub images: u64,
 }
 
 impl Usage {
@@ -28,7 +30,7 @@ impl Usage {
     /// Appends it as the `usage` object of an answer.
     pub fn write_json(&self, cost_picodollars: u64, out: &mut String) {
         let cost = dollars(cost_picodollars.into());
-        let Self { prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens } = self;
+        let Self { prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, .. } = self;
         // Writing to a String cannot fail.
         let _ = write!(
             out,

@@ -1,4 +1,4 @@
-//! The official OpenAI SDKs, an independent verifier of receipts and a validator of AsyncAPI documents, as `make setup` installs
+//! The official SDKs of OpenAI and Anthropic, an independent verifier of receipts and a validator of AsyncAPI documents, as `make setup` installs
 //! them (`dev/stack/sdk/setup`), to run a script with.
 
 use std::fs::File;
@@ -18,6 +18,8 @@ pub enum Sdk {
     Node6,
     /// `openai` 7 for Node, on the Node that it needs.
     Node7,
+    /// `anthropic` for Python.
+    Claude,
 }
 
 /// A command that runs this module for Node with sigstore's verifier of transparency logs: an implementation of RFC 6962
@@ -38,11 +40,11 @@ pub fn asyncapi_script(script: &Path) -> Result<Command> {
 }
 
 impl Sdk {
-    /// All of them.
+    /// All of OpenAI's.
     pub const ALL: [Self; 3] = [Self::Python, Self::Node6, Self::Node7];
 
     /// A command that runs this script (Python, or a module for Node) with the SDK; its environment is the caller's to
-    /// set (`OPENAI_BASE_URL`, `OPENAI_API_KEY`).
+    /// set (`OPENAI_BASE_URL`, `OPENAI_API_KEY`; for Anthropic's `ANTHROPIC_BASE_URL`, `ANTHROPIC_API_KEY`).
     ///
     /// # Errors
     /// When the SDK is not installed or the script cannot be read.
@@ -50,9 +52,10 @@ impl Sdk {
         let (folder, interpreter) = match self {
             Self::Python => ("python", "bin/python"),
             Self::Node6 => ("node-6", "node"),
+            Self::Claude => ("claude", "bin/python"),
             Self::Node7 => ("node-7", "node_modules/.bin/node"),
         };
-        run_script(folder, interpreter, self != Self::Python, script)
+        run_script(folder, interpreter, matches!(self, Self::Node6 | Self::Node7), script)
     }
 }
 

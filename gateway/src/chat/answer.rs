@@ -2,34 +2,36 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::paid::{Delivered, Said, Stage, length};
+use crate::usage::Reported;
+
 /// A whole answer, or one chunk of a stream.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer<'a> {
+struct Answer<'a> {
     #[serde(borrow, default)]
-    pub(super) id: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) model: Option<Cow<'a, str>>,
+    model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) choices: Option<Vec<Choice<'a>>>,
+    choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
-    pub(super) usage: Option<&'a RawValue>,
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Choice<'a> {
+struct Choice<'a> {
     #[serde(borrow, default)]
     delta: Option<Message<'a>>,
     #[serde(borrow, default)]
     message: Option<Message<'a>>,
     #[serde(borrow, default)]
-    pub(super) finish_reason: Option<&'a RawValue>,
+    finish_reason: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +50,16 @@ struct Message<'a> {
     function_call: Option<&'a RawValue>,
     #[serde(borrow, default)]
     images: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Audio<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    transcript: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -68,77 +80,73 @@ struct Function<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// What was delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Delivered {
-    /// Text, reasoning and arguments of tool calls, bytes.
-    pub(super) text_bytes: u64,
-    /// Images.
-    pub(super) images: u64,
+/// A second of sound is 64,000 characters of base64 at 24,000 samples of 16 bits, and about 20 tokens, which are 80 bytes of
+/// text.
+const CHARACTERS_OF_SOUND_A_BYTE: u64 = 800;
+
+/// Reads a whole answer.
+pub(super) fn whole(text: &str) -> Option<Said<'_>> {
+    let answer: Answer<'_> = serde_json::from_str(text).ok()?;
+    if answer.choices.is_none() && answer.error.is_none() { None } else { Some(said(answer)) }
 }
 
-impl Delivered {
-    /// Nothing was.
-    pub(super) fn nothing(self) -> bool {
-        self == Self::default()
-    }
+/// Reads a chunk.
+pub(super) fn event(text: &str) -> Option<Said<'_>> {
+    Some(said(serde_json::from_str(text).ok()?))
+}
 
-    /// Adds what an answer or chunk delivers.
-    pub(super) fn add(&mut self, answer: &Answer<'_>) {
-        for choice in answer.choices.iter().flatten() {
-            for message in [&choice.delta, &choice.message].into_iter().flatten() {
-                self.add_message(message);
-            }
-        }
+fn said<'a>(answer: Answer<'a>) -> Said<'a> {
+    let mut delivered = Delivered::default();
+    let choices = answer.choices.as_deref().unwrap_or_default();
+    for message in choices.iter().flat_map(|choice| [&choice.delta, &choice.message]).flatten() {
+        add_message(&mut delivered, message);
     }
-
-    fn add_message(&mut self, message: &Message<'_>) {
-        // The same thoughts are told under one name or the other, never under both.
-        let thoughts = message.reasoning.or(message.reasoning_content);
-        for text in [message.content, thoughts, message.refusal].into_iter().flatten() {
-            self.text_bytes += length(text);
-        }
-        if let Some(calls) = message.tool_calls
-            && let Ok(calls) = serde_json::from_str::<Vec<ToolCall<'_>>>(calls.get())
-        {
-            calls
-                .iter()
-                .for_each(|call| [&call.function, &call.custom].into_iter().flatten().for_each(|f| self.add_call(f)));
-        }
-        if let Some(call) = message.function_call
-            && let Ok(call) = serde_json::from_str::<Function<'_>>(call.get())
-        {
-            self.add_call(&call);
-        }
-        if let Some(images) = message.images
-            && let Ok(images) = serde_json::from_str::<Vec<IgnoredAny>>(images.get())
-        {
-            self.images += images.len() as u64;
-        }
-    }
-
-    fn add_call(&mut self, call: &Function<'_>) {
-        for text in [call.name, call.arguments, call.input].into_iter().flatten() {
-            self.text_bytes += length(text);
-        }
+    let finished = choices.iter().any(|choice| choice.finish_reason.is_some());
+    let only_usage = choices.is_empty();
+    let usage = answer.usage.and_then(|usage| Reported::read(usage.get()));
+    Said {
+        id: answer.id,
+        model: answer.model,
+        delivered,
+        usage,
+        error: answer.error,
+        stage: if finished { Stage::Finished } else { Stage::Running },
+        tells_cost: usage.is_some(),
+        only_usage,
+        ..Said::default()
     }
 }
 
-/// Bytes of a JSON string's text; of anything else, of its JSON. An escape of a character counts as three bytes, which is
-/// what most characters that are escaped have.
-fn length(value: &RawValue) -> u64 {
-    let json = value.get().as_bytes();
-    if json.first() != Some(&b'"') {
-        return json.len() as u64;
+fn add_message(delivered: &mut Delivered, message: &Message<'_>) {
+    // The same thoughts are told under one name or the other, never under both.
+    let thoughts = message.reasoning.or(message.reasoning_content);
+    [message.content, thoughts, message.refusal].into_iter().flatten().for_each(|text| delivered.add_text(text));
+    if let Some(calls) = message.tool_calls
+        && let Ok(calls) = serde_json::from_str::<Vec<ToolCall<'_>>>(calls.get())
+    {
+        let functions = calls.iter().flat_map(|call| [&call.function, &call.custom]).flatten();
+        functions.for_each(|function| add_call(delivered, function));
     }
-    let mut rest = &json[1..json.len() - 1];
-    let mut length = 0;
-    while let Some(at) = memchr(b'\\', rest) {
-        let (escape, bytes) = if rest.get(at + 1) == Some(&b'u') { (6, 3) } else { (2, 1) };
-        length += at + bytes;
-        rest = rest.get(at + escape..).unwrap_or_default();
+    if let Some(call) = message.function_call
+        && let Ok(call) = serde_json::from_str::<Function<'_>>(call.get())
+    {
+        add_call(delivered, &call);
     }
-    (length + rest.len()) as u64
+    if let Some(images) = message.images
+        && let Ok(images) = serde_json::from_str::<Vec<IgnoredAny>>(images.get())
+    {
+        delivered.images += images.len() as u64;
+    }
+    if let Some(audio) = message.audio
+        && let Ok(audio) = serde_json::from_str::<Audio<'_>>(audio.get())
+    {
+        audio.transcript.iter().for_each(|text| delivered.add_text(text));
+        delivered.text_bytes += audio.data.map_or(0, |data| length(data).div_ceil(CHARACTERS_OF_SOUND_A_BYTE));
+    }
+}
+
+fn add_call(delivered: &mut Delivered, call: &Function<'_>) {
+    [call.name, call.arguments, call.input].into_iter().flatten().for_each(|text| delivered.add_text(text));
 }
 
 #[cfg(test)]
@@ -146,18 +154,24 @@ mod tests {
     use super::*;
 
     fn delivered(json: &str) -> Delivered {
-        let mut delivered = Delivered::default();
-        delivered.add(&serde_json::from_str(json).unwrap());
-        delivered
+        event(json).unwrap().delivered
     }
 
     #[test]
     fn everything_that_was_written_counts() {
         let json = r#"{"choices":[{"delta":{"role":"assistant","content":"a\n\u4e2d","reasoning":"bb","tool_calls":
             [{"index":0,"id":"call_1","function":{"name":"f","arguments":"{\"a\":1}"}}],"images":[{},{}]}}]}"#;
-        assert_eq!(delivered(json), Delivered { text_bytes: 1 + 1 + 3 + 2 + 1 + 7, images: 2 });
+        assert_eq!(delivered(json), Delivered { text_bytes: 1 + 1 + 3 + 2 + 1 + 7, images: 2, ..Delivered::default() });
         let json = r#"{"choices":[{"message":{"content":null,"refusal":"no"}},{"message":{"content":"yes"}}]}"#;
         assert_eq!(delivered(json).text_bytes, 5);
+    }
+
+    #[test]
+    fn sound_counts_as_well() {
+        let data = "A".repeat(64_000);
+        let json =
+            format!(r#"{{"choices":[{{"delta":{{"audio":{{"id":"a","data":"{data}","transcript":"hello"}}}}}}]}}"#);
+        assert_eq!(delivered(&json).text_bytes, 5 + 80);
     }
 
     #[test]

@@ -1,77 +1,36 @@
 //! A chat completion as a client asks for it: read, checked, and nothing of it changed. The checks come in OpenAI's
 //! order: JSON, model, messages, then each field.
 
-use super::closed;
-use super::prompt::{Prompt, empty};
-use super::value::{boolean, integer, kind, string};
+use super::{options, prompt};
 use crate::error::Invalid;
-use crate::splice::{NotAnObject, Object};
+use crate::fields::{self, MOST_TOKENS, array, boolean, check_cache_control, closed, empty, integer, object, string};
+use crate::paid::{Ask, Limit, Writes};
+use crate::splice::Object;
 
 /// OpenAI's limit for `n`.
 const MOST_CHOICES: u64 = 128;
-/// No model writes so much; what is above it is a slip, and cannot be priced either.
-const MOST_TOKENS: u64 = i32::MAX as u64;
+/// Models that write images write one an answer when they are asked to; a few do more at most.
+const IMAGES_AN_ANSWER: u64 = 4;
 
-/// A request, read.
-#[derive(Debug)]
-pub(super) struct Ask<'a> {
-    /// The body.
-    pub(super) body: Object<'a>,
-    /// The model, as the client calls it.
-    pub(super) model: String,
-    /// The messages.
-    pub(super) prompt: Prompt,
-    /// Whether the answer is wanted chunk by chunk.
-    pub(super) stream: bool,
-    /// Whether a stream ends with its usage.
-    pub(super) include_usage: bool,
-    /// Answers wanted.
-    pub(super) choices: u64,
-    /// The output limit of each answer, where the client names one: the larger one if it names two.
-    pub(super) output_limit: Option<u64>,
-    /// Output that the provider may bill beside the limit: what the model thinks, where that is counted apart.
-    pub(super) output_beside_limit: u64,
-    /// Tools that the model is told of.
-    pub(super) tools: u64,
-    /// Whether the answer must follow a schema.
-    pub(super) structured: bool,
-}
-
-impl<'a> Ask<'a> {
-    /// Reads a body.
-    pub(super) fn read(text: &'a str) -> Result<Self, Invalid> {
-        let body = Object::parse(text).map_err(|error| match error {
-            NotAnObject::Malformed => Invalid::unparseable(),
-            NotAnObject::Duplicate(key) => closed::duplicate(&key),
-        })?;
-        let model = read_model(&body)?;
-        let messages = body.get("messages").ok_or_else(|| Invalid::missing("messages"))?;
-        let prompt = Prompt::read(messages)?;
-        closed::check(&body)?;
-        let number = |param, min, max| body.get(param).map(|value| integer(param, value, min, max)).transpose();
-        let stream = body.get("stream").map_or(Ok(false), |value| boolean("stream", value))?;
-        let limits = [number("max_tokens", 1, MOST_TOKENS)?, number("max_completion_tokens", 1, MOST_TOKENS)?];
-        Ok(Self {
-            model,
-            prompt,
-            stream,
-            include_usage: read_include_usage(&body, stream)?,
-            choices: number("n", 1, MOST_CHOICES)?.unwrap_or(1),
-            output_limit: limits.into_iter().flatten().max(),
-            output_beside_limit: read_output_beside_limit(&body)?,
-            tools: read_tools(&body)?,
-            structured: read_structured(&body)?,
-            body,
-        })
-    }
-}
-
-fn read_model(body: &Object<'_>) -> Result<String, Invalid> {
-    let missing = || Invalid { code: None, param: None, message: "you must provide a model parameter".into() };
-    let value = body.get("model").ok_or_else(missing)?;
-    // OpenAI, too, calls this a body that cannot be parsed.
-    let model = string("model", value).map_err(|_| Invalid::unparseable())?;
-    if model.is_empty() { Err(missing()) } else { Ok(model) }
+/// Reads a body.
+pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
+    let body = fields::body(text)?;
+    let model = fields::model(&body)?;
+    let messages = body.get("messages").ok_or_else(|| Invalid::missing("messages"))?;
+    let mut reads = prompt::read(messages)?;
+    closed::check(&body, &[])?;
+    let number = |param, min, max| body.get(param).map(|value| integer(param, value, min, max)).transpose();
+    let stream = body.get("stream").map_or(Ok(false), |value| boolean("stream", value))?;
+    let limits = [number("max_tokens", 1, MOST_TOKENS)?, number("max_completion_tokens", 1, MOST_TOKENS)?];
+    let answers = number("n", 1, MOST_CHOICES)?.unwrap_or(1);
+    let include_usage = read_include_usage(&body, stream)?;
+    options::check(&body, messages)?;
+    let beside_limit = fields::thinking_budgets(&body)?;
+    reads.tools = read_tools(&body)?;
+    reads.structured = read_structured(&body)?;
+    let limit = limits.into_iter().flatten().max().map_or(Limit::Unnamed, Limit::Named);
+    let writes = Writes { answers, limit, beside_limit, images: IMAGES_AN_ANSWER };
+    Ok(Ask { body, model, stream, include_usage, reads, writes, finish: None })
 }
 
 fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> {
@@ -84,33 +43,17 @@ fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> 
         let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
         return Err(Invalid { code: None, param: Some("stream_options".into()), message: message.into() });
     }
-    let options = closed::object("stream_options", options)?;
+    let options = object("stream_options", options)?;
+    let known = ["include_usage", "include_obfuscation"];
+    if let Some(unknown) = options.members().iter().find(|member| !known.contains(&&*member.key)) {
+        let param = format!("stream_options.{}", unknown.key);
+        let message = format!("Unknown parameter: '{param}'.");
+        return Err(Invalid::new("unknown_parameter", param, message));
+    }
     match options.get("include_usage") {
         Some(value) => boolean("stream_options.include_usage", value),
         None => Ok(asked),
     }
-}
-
-/// Some providers add the thinking budget to the output limit instead of taking it from it, and predicted text that the
-/// model did not follow is billed as output.
-fn read_output_beside_limit(body: &Object<'_>) -> Result<u64, Invalid> {
-    let budget = |object: Option<&str>, path: &str, key: &str| -> Result<u64, Invalid> {
-        let Some(value) = object.filter(|value| value.starts_with('{')) else { return Ok(0) };
-        let object = closed::object(path, value)?;
-        object.get(key).map_or(Ok(0), |value| integer(&format!("{path}.{key}"), value, 0, MOST_TOKENS))
-    };
-    let mut beside = budget(body.get("reasoning"), "reasoning", "max_tokens")?
-        + budget(body.get("thinking"), "thinking", "budget_tokens")?
-        + body.get("prediction").map_or(0, |value| value.len() as u64);
-    if let Some(options) = body.get("providerOptions") {
-        for provider in closed::object("providerOptions", options)?.members() {
-            let path = format!("providerOptions.{}", provider.key);
-            if let Ok(options) = closed::object(&path, provider.value) {
-                beside += budget(options.get("thinking"), &format!("{path}.thinking"), "budgetTokens")?;
-            }
-        }
-    }
-    Ok(beside)
 }
 
 fn read_tools(body: &Object<'_>) -> Result<u64, Invalid> {
@@ -130,21 +73,22 @@ fn read_tools(body: &Object<'_>) -> Result<u64, Invalid> {
 }
 
 fn check_tool(at: &str, value: &str) -> Result<(), Invalid> {
-    let tool = closed::object(at, value)?;
+    let tool = object(at, value)?;
     let field = |name: &str| format!("{at}.{name}");
+    if let Some(control) = tool.get("cache_control") {
+        check_cache_control(&field("cache_control"), control)?;
+    }
     let r#type = tool.get("type").map(|value| string(&field("type"), value)).transpose()?;
     let what = match r#type.as_deref() {
         None if tool.get("function").is_some() => return Err(Invalid::missing(field("type"))),
         None | Some("function") => "function",
         Some("custom") => "custom",
         Some(_) => {
-            let why = "Tools that the provider runs are billed in a way that cannot be bounded beforehand. Supported \
-                       values are: 'function' and 'custom'.";
-            return Err(Invalid::unsupported(field("type"), why));
+            return Err(Invalid::unsupported(field("type"), fields::HOSTED_TOOL));
         }
     };
     let definition = tool.get(what).ok_or_else(|| Invalid::missing(field(what)))?;
-    let definition = closed::object(&field(what), definition)?;
+    let definition = object(&field(what), definition)?;
     match definition.get("name") {
         Some(name) => string(&format!("{at}.{what}.name"), name).map(drop),
         None => Err(Invalid::missing(format!("{at}.{what}.name"))),
@@ -153,16 +97,9 @@ fn check_tool(at: &str, value: &str) -> Result<(), Invalid> {
 
 fn read_structured(body: &Object<'_>) -> Result<bool, Invalid> {
     let Some(format) = body.get("response_format") else { return Ok(false) };
-    let format = closed::object("response_format", format)?;
+    let format = object("response_format", format)?;
     let r#type = format.get("type").ok_or_else(|| Invalid::missing("response_format.type"))?;
     Ok(string("response_format.type", r#type)? != "text")
-}
-
-fn array<'a>(param: &str, value: &'a str) -> Result<Vec<&'a serde_json::value::RawValue>, Invalid> {
-    if !value.starts_with('[') {
-        return Err(Invalid::wrong_type(param, "an array of objects", kind(value)));
-    }
-    serde_json::from_str(value).map_err(|_| Invalid::unparseable())
 }
 
 #[cfg(test)]
@@ -174,7 +111,7 @@ mod tests {
     }
 
     fn refused(text: &str) -> (Option<&'static str>, Option<String>) {
-        let invalid = Ask::read(text).unwrap_err();
+        let invalid = read(text).unwrap_err();
         (invalid.code, invalid.param)
     }
 
@@ -182,10 +119,10 @@ mod tests {
     fn what_is_no_request_is_not_parsed() {
         for text in ["", "[]", "\"x\"", "{\"model\":", r#"{"model":7}"#, "\u{feff}{}", "{\"model\":\"m\",\"n\":NaN}"] {
             assert_eq!(refused(text), (None, None), "{text}");
-            assert!(Ask::read(text).unwrap_err().message.starts_with("We could not parse"), "{text}");
+            assert!(read(text).unwrap_err().message.starts_with("We could not parse"), "{text}");
         }
         for text in ["{}", r#"{"model":""}"#, r#"{"model":null}"#] {
-            assert_eq!(Ask::read(text).unwrap_err().message, "you must provide a model parameter");
+            assert_eq!(read(text).unwrap_err().message, "you must provide a model parameter");
         }
         assert_eq!(refused(r#"{"model":"m"}"#), (Some("missing_required_parameter"), Some("messages".into())));
         assert_eq!(refused(&with(r#","n":1,"n":2"#)), (Some("invalid_value"), Some("n".into())));
@@ -217,8 +154,8 @@ mod tests {
     #[test]
     fn null_is_absent() {
         let text = with(r#","n":null,"stream":null,"stream_options":null,"max_tokens":null,"tools":null"#);
-        let ask = Ask::read(&text).unwrap();
-        assert_eq!((ask.choices, ask.stream, ask.output_limit, ask.tools), (1, false, None, 0));
+        let ask = read(&text).unwrap();
+        assert_eq!((ask.writes.answers, ask.stream, ask.writes.limit, ask.reads.tools), (1, false, Limit::Unnamed, 0));
     }
 
     #[test]
@@ -227,8 +164,8 @@ mod tests {
             r#","max_tokens":100,"max_completion_tokens":200,"reasoning":{"max_tokens":1000},
             "providerOptions":{"anthropic":{"thinking":{"type":"enabled","budgetTokens":2000}}}"#,
         );
-        let ask = Ask::read(&text).unwrap();
-        assert_eq!((ask.output_limit, ask.output_beside_limit), (Some(200), 3_000));
+        let ask = read(&text).unwrap();
+        assert_eq!((ask.writes.limit, ask.writes.beside_limit), (Limit::Named(200), 3_000));
     }
 
     #[test]
@@ -239,15 +176,15 @@ mod tests {
             (r#","stream":true,"stream_options":{"include_usage":null}"#, false),
             (r#","stream":true,"usage":{"include":true}"#, true),
         ] {
-            assert_eq!(Ask::read(&with(fields)).unwrap().include_usage, included, "{fields}");
+            assert_eq!(read(&with(fields)).unwrap().include_usage, included, "{fields}");
         }
     }
 
     #[test]
     fn depth_is_no_danger() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(Ask::read(&with(&format!(r#","x":{deep}"#))).is_ok());
+        assert_eq!(refused(&with(&format!(r#","x":{deep}"#))), (Some("nesting_too_deep"), None));
         let messages = format!(r#"{{"model":"m","messages":[{{"role":"user","content":{deep}}}]}}"#);
-        assert!(Ask::read(&messages).is_err());
+        assert!(read(&messages).is_err());
     }
 }

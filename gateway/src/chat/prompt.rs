@@ -1,32 +1,15 @@
 //! The messages of a request: whether they are messages, and what of them the model will read.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::value::kind;
+use super::turns::Turns;
 use crate::error::Invalid;
+use crate::fields::{FromObject, UrlForm, check_cache_control, empty, is_empty_array, kind, wrong_member};
+use crate::paid::Reads;
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
-
-/// What a model will read, as far as its price depends on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Prompt {
-    /// How many messages.
-    pub(super) messages: u64,
-    /// Images that are to be looked at in full.
-    pub(super) images: u64,
-    /// Images that are to be looked at in low detail.
-    pub(super) low_images: u64,
-    /// The text of image data, which no model reads as text, bytes.
-    pub(super) image_bytes: u64,
-    /// Files, such as PDFs.
-    pub(super) files: u64,
-}
 
 #[derive(serde::Deserialize)]
 struct Message<'a> {
@@ -37,7 +20,11 @@ struct Message<'a> {
     #[serde(borrow, default)]
     tool_calls: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    tool_call_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(serde::Deserialize)]
@@ -50,6 +37,8 @@ struct Part<'a> {
     file: Option<&'a RawValue>,
     #[serde(borrow, default)]
     text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(serde::Deserialize)]
@@ -68,48 +57,33 @@ struct File<'a> {
     file_data: Option<&'a RawValue>,
 }
 
-/// Read from an object and nothing else: what is derived takes an array as well, member by member.
-struct FromObject<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for FromObject<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = FromObject<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<FromObject<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(members)).map(FromObject)
-            }
-        }
-
-        deserializer.deserialize_map(Members(PhantomData))
+/// Reads the value of `messages`.
+pub(super) fn read(value: &str) -> Result<Reads, Invalid> {
+    if !value.starts_with('[') {
+        return Err(Invalid::wrong_type("messages", "an array of objects", kind(value)));
     }
+    // All at once; which message is wrong is found out only when one is.
+    let messages = serde_json::from_str::<Vec<FromObject<Message<'_>>>>(value);
+    let Ok(messages) = messages else { return Err(what_is_wrong(value)) };
+    if messages.is_empty() {
+        return Err(empty("messages"));
+    }
+    let mut prompt = Prompt(Reads { messages: messages.len() as u64, ..Reads::default() });
+    let mut turns = Turns::default();
+    for (index, FromObject(message)) in messages.iter().enumerate() {
+        prompt.add(index, message)?;
+        match message.role.map(RawValue::get) {
+            Some("\"tool\"") => turns.result(index, message.tool_call_id)?,
+            _ => turns.said(index, message.tool_calls)?,
+        }
+    }
+    turns.end(messages.len())?;
+    Ok(prompt.0)
 }
 
-impl Prompt {
-    /// Reads the value of `messages`.
-    pub(super) fn read(value: &str) -> Result<Self, Invalid> {
-        if !value.starts_with('[') {
-            return Err(Invalid::wrong_type("messages", "an array of objects", kind(value)));
-        }
-        // All at once; which message is wrong is found out only when one is.
-        let messages = serde_json::from_str::<Vec<FromObject<Message<'_>>>>(value);
-        let Ok(messages) = messages else { return Err(what_is_wrong(value)) };
-        if messages.is_empty() {
-            return Err(empty("messages"));
-        }
-        let mut prompt = Self { messages: messages.len() as u64, ..Self::default() };
-        for (index, FromObject(message)) in messages.iter().enumerate() {
-            prompt.add(index, message)?;
-        }
-        Ok(prompt)
-    }
+struct Prompt(Reads);
 
+impl Prompt {
     fn add(&mut self, index: usize, message: &Message<'_>) -> Result<(), Invalid> {
         let at = |field: &str| format!("messages[{index}].{field}");
         check_role(message.role, || at("role"))?;
@@ -119,7 +93,11 @@ impl Prompt {
         if message.audio.is_some() {
             return Err(Invalid::unsupported(at("audio"), "Audio is not sold."));
         }
+        if let Some(control) = message.cache_control {
+            check_cache_control(&at("cache_control"), control.get())?;
+        }
         let Some(content) = message.content else { return Ok(()) };
+        self.0.measure(index, content.get());
         match content.get().as_bytes()[0] {
             b'"' => Ok(()),
             b'[' => {
@@ -140,6 +118,9 @@ impl Prompt {
         }
         let part: Part<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
         let field = |name: &str| format!("{at}.{name}");
+        if let Some(control) = part.cache_control {
+            check_cache_control(&field("cache_control"), control.get())?;
+        }
         match part.r#type.as_deref() {
             None => Err(Invalid::missing(field("type"))),
             Some("text") => match part.text {
@@ -178,19 +159,15 @@ impl Prompt {
         if !url.starts_with('"') {
             return Err(Invalid::wrong_type(url_at(), "a string", kind(url)));
         }
-        match form(url) {
-            UrlForm::ImageData => self.image_bytes += url.len() as u64,
+        match UrlForm::of(url) {
+            UrlForm::ImageData => self.0.no_text_bytes += url.len() as u64,
             UrlForm::Web => {}
-            UrlForm::Other => {
-                let message =
-                    format!("Invalid value for '{at}.url': expected an http(s) URL or image data (data:image/…).");
-                return Err(Invalid::new("invalid_value", url_at(), message));
-            }
+            UrlForm::Other => return Err(UrlForm::refused(&url_at())),
         }
         if image.detail.as_deref() == Some("low") {
-            self.low_images += 1;
+            self.0.low_images += 1;
         } else {
-            self.images += 1;
+            self.0.images += 1;
         }
         Ok(())
     }
@@ -207,32 +184,8 @@ impl Prompt {
         if file.file_data.is_none() {
             return Err(Invalid::missing(format!("{at}.file_data")));
         }
-        self.files += 1;
+        self.0.files += 1;
         Ok(())
-    }
-}
-
-enum UrlForm {
-    /// Carries an image in itself.
-    ImageData,
-    /// Says where it is.
-    Web,
-    /// Carries something else, or is none.
-    Other,
-}
-
-/// What kind of URL a JSON string holds. Some writers escape slashes.
-fn form(json_string: &str) -> UrlForm {
-    const LONGEST_PREFIX: usize = 16;
-    let head: Vec<u8> = json_string.bytes().skip(1).filter(|byte| *byte != b'\\').take(LONGEST_PREFIX).collect();
-    let starts_with =
-        |prefix: &str| head.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
-    if starts_with("data:image/") {
-        UrlForm::ImageData
-    } else if starts_with("http://") || starts_with("https://") {
-        UrlForm::Web
-    } else {
-        UrlForm::Other
     }
 }
 
@@ -268,28 +221,12 @@ fn what_is_wrong(value: &str) -> Invalid {
     Invalid::unparseable()
 }
 
-/// A member is there twice, or has a type that says nothing.
-fn wrong_member(at: &str, error: &serde_json::Error) -> Invalid {
-    Invalid { code: Some("invalid_value"), param: Some(at.to_owned()), message: format!("Invalid '{at}': {error}.") }
-}
-
-pub(super) fn empty(at: &str) -> Invalid {
-    let message = format!(
-        "Invalid '{at}': empty array. Expected an array with minimum length 1, but got an empty array instead."
-    );
-    Invalid::new("empty_array", at, message)
-}
-
-fn is_empty_array(value: &str) -> bool {
-    value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| inner.trim().is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn refused(messages: &str) -> (Option<&'static str>, Option<String>) {
-        let invalid = Prompt::read(messages).unwrap_err();
+        let invalid = read(messages).unwrap_err();
         (invalid.code, invalid.param)
     }
 
@@ -306,6 +243,11 @@ mod tests {
             (r#"[{"role":"user","content":7}]"#, "invalid_type", "messages[0].content"),
             (r#"[{"role":"user","content":"a","content":"b"}]"#, "invalid_value", "messages[0]"),
             (r#"[{"role":"assistant","tool_calls":[ ]}]"#, "empty_array", "messages[0].tool_calls"),
+            (
+                r#"[{"role":"system","content":"a","cache_control":{"type":"ephemeral","ttl":"1h"}}]"#,
+                "unsupported_parameter",
+                "messages[0].cache_control.ttl",
+            ),
             (r#"[{"role":"user","content":[7]}]"#, "invalid_type", "messages[0].content[0]"),
             (r#"[{"role":"user","content":[{}]}]"#, "missing_required_parameter", "messages[0].content[0].type"),
             (r#"[{"role":"user","content":[{"type":"video_url"}]}]"#, "invalid_value", "messages[0].content[0].type"),
@@ -327,14 +269,32 @@ mod tests {
         ] {
             assert_eq!(refused(messages), (Some(code), Some(param.to_owned())), "{messages}");
         }
-        let message = Prompt::read(r#""hi""#).unwrap_err().message;
+        let message = read(r#""hi""#).unwrap_err().message;
         assert_eq!(message, "Invalid type for 'messages': expected an array of objects, but got a string instead.");
+    }
+
+    #[test]
+    fn results_answer_calls() {
+        let assistant = r#"{"role":"assistant","tool_calls":[{"id":"a","type":"function"},{"id":"b"}]}"#;
+        let result = |id: &str| format!(r#"{{"role":"tool","tool_call_id":"{id}","content":"x"}}"#);
+        let user = r#"{"role":"user","content":"hi"}"#;
+        let (a, b) = (result("a"), result("b"));
+        assert!(read(&format!("[{user},{assistant},{b},{a},{user}]")).is_ok());
+        for (messages, param) in [
+            (format!("[{user},{a}]"), "messages.[1].role"),
+            (format!("[{assistant},{a},{b},{user},{a}]"), "messages.[4].role"),
+            (format!("[{assistant},{user}]"), "messages.[1].role"),
+            (format!("[{assistant},{a}]"), "messages.[2].role"),
+        ] {
+            assert_eq!(refused(&messages), (None, Some(param.to_owned())), "{messages}");
+        }
     }
 
     #[test]
     fn a_message_without_content_is_a_message() {
         for messages in [r#"[{"role":"user"}]"#, r#"[{"role":"user","content":null,"name":"x"}]"#] {
-            assert_eq!(Prompt::read(messages).unwrap(), Prompt { messages: 1, ..Prompt::default() });
+            let reads = read(messages).unwrap();
+            assert_eq!(Reads { longest: (0, 0), ..reads }, Reads { messages: 1, ..Reads::default() });
         }
     }
 
@@ -344,13 +304,14 @@ mod tests {
             {"type":"image_url","image_url":{"url":"data:image\/png;base64,AAAA"}},
             {"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}},
             {"type":"file","file":{"file_data":"data:application/pdf;base64,AA","filename":"a.pdf"}}]}]"#;
-        let expected = Prompt {
+        let expected = Reads {
             messages: 1,
             images: 1,
             low_images: 1,
-            image_bytes: r#""data:image\/png;base64,AAAA""#.len() as u64,
+            no_text_bytes: r#""data:image\/png;base64,AAAA""#.len() as u64,
             files: 1,
+            ..Reads::default()
         };
-        assert_eq!(Prompt::read(messages).unwrap(), expected);
+        assert_eq!(Reads { longest: (0, 0), ..read(messages).unwrap() }, expected);
     }
 }

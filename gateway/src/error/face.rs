@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -98,14 +99,22 @@ impl Face {
 
     /// OpenAI's body: `{"error":{"message","type","param","code"}}`.
     pub fn body(&self) -> String {
-        let error = Members {
+        serde_json::to_string(&Envelope { error: self.members() }).unwrap_or_default()
+    }
+
+    /// What stands under `error` in it.
+    pub fn error(&self) -> serde_json::Value {
+        serde_json::to_value(self.members()).unwrap_or_default()
+    }
+
+    fn members(&self) -> Members<'_> {
+        Members {
             message: &self.message,
             r#type: self.kind,
             param: self.param.as_deref(),
             code: self.code.as_deref(),
             details: &self.details,
-        };
-        serde_json::to_string(&Envelope { error }).unwrap_or_default()
+        }
     }
 }
 
@@ -145,7 +154,7 @@ impl Error {
             Self::TooLarge => Face::invalid(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Some("request_too_large"),
-                format!("The request body is larger than {} bytes.", crate::chat::BODY_LIMIT),
+                format!("The request body is larger than {} bytes.", crate::paid::BODY_LIMIT),
             ),
             Self::BodyTimeout => Face::invalid(
                 StatusCode::REQUEST_TIMEOUT,
@@ -160,6 +169,11 @@ impl Error {
             Self::Invalid(invalid) => {
                 let mut face = Face::invalid(StatusCode::BAD_REQUEST, invalid.code, invalid.message.clone());
                 face.param.clone_from(&invalid.param);
+                face
+            }
+            Self::InvalidImage(invalid) => {
+                let mut face = Self::Invalid(invalid.clone()).face();
+                face.kind = "image_generation_user_error";
                 face
             }
             Self::ModelNotFound { message } => {
@@ -244,9 +258,9 @@ impl Error {
     fn payment_face(&self) -> Face {
         const KIND: &str = "insufficient_funds";
         match self {
-            Self::InsufficientCredits { needed, available, affordable_max_tokens } => {
-                let hint = match affordable_max_tokens {
-                    Some(tokens) => format!("Lower max_tokens to {tokens} or add credits."),
+            Self::InsufficientCredits { needed, available, affordable } => {
+                let hint = match affordable {
+                    Some((limit, tokens)) => format!("Lower {limit} to {tokens} or add credits."),
                     None => "Add credits.".into(),
                 };
                 let message = format!(
@@ -257,7 +271,7 @@ impl Error {
                     credits_needed: Some(needed.to_string()),
                     credits_available: Some(available.to_string()),
                     credits_held: None,
-                    affordable_max_tokens: *affordable_max_tokens,
+                    affordable_max_tokens: affordable.map(|(_, tokens)| tokens),
                 };
                 face.never_retry()
             }
@@ -304,6 +318,7 @@ impl Error {
             | Self::BodyTimeout
             | Self::BodyUnreadable
             | Self::Invalid(_)
+            | Self::InvalidImage(_)
             | Self::NoAccountThen
             | Self::ModelNotFound { .. }
             | Self::NoReceipt
@@ -371,8 +386,9 @@ impl IntoResponse for Error {
         if face.never_retry {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
-        // For the outermost layer, which counts outcomes.
+        // For the outermost layers, which count outcomes and speak other dialects.
         response.extensions_mut().insert(Outcome(self.label()));
+        response.extensions_mut().insert(Arc::new(face));
         response
     }
 }
@@ -404,7 +420,7 @@ mod tests {
         let error = Error::InsufficientCredits {
             needed: credits("3.9"),
             available: credits("2.56"),
-            affordable_max_tokens: Some(440),
+            affordable: Some(("max_tokens", 440)),
         };
         let face = error.face();
         assert!(face.never_retry && face.retry_after.is_none());

@@ -1,10 +1,12 @@
 //! Everything that can go wrong for a client, by name. [`Error::face`] says how each one looks: OpenAI's body, a status,
 //! headers that tell SDKs whether to try again, and the label of a metric.
 
+mod dialect;
 mod face;
 
 use std::time::Duration;
 
+pub use dialect::Dialect;
 pub use face::{Face, Outcome};
 use schemas::money::Nanocredits;
 
@@ -52,6 +54,8 @@ pub enum Error {
     BodyUnreadable,
     /// A body that is not what the route takes.
     Invalid(Invalid),
+    /// An image that cannot be made so: OpenAI has a name of its own for these.
+    InvalidImage(Invalid),
     /// No such model, or one that is no longer sold.
     ModelNotFound {
         /// The whole sentence.
@@ -63,8 +67,9 @@ pub enum Error {
         needed: Nanocredits,
         /// What can be spent.
         available: Nanocredits,
-        /// The output limit that what is available pays for; absent where not even the input is paid for.
-        affordable_max_tokens: Option<u64>,
+        /// The output limit that what is available pays for, and its name in the request; absent where not even the input is
+        /// paid for, or nothing is written.
+        affordable: Option<(&'static str, u64)>,
     },
     /// The account could pay, were its credits not set aside for requests that are running.
     CreditsHeld {
@@ -188,11 +193,11 @@ impl Error {
         }
     }
 
-    /// A hold that was refused. `affordable` tells the output limit that an amount pays for.
-    pub fn of_refusal(refused: Refused, affordable: impl FnOnce(Nanocredits) -> Option<u64>) -> Self {
+    /// A hold that was refused. `affordable` tells the output limit that an amount pays for, and its name.
+    pub fn of_refusal(refused: Refused, affordable: impl FnOnce(Nanocredits) -> Option<(&'static str, u64)>) -> Self {
         match refused {
             Refused::InsufficientCredits { needed, available, .. } => {
-                Self::InsufficientCredits { needed, available, affordable_max_tokens: affordable(available) }
+                Self::InsufficientCredits { needed, available, affordable: affordable(available) }
             }
             Refused::CreditsHeld { needed, available, held } => Self::CreditsHeld { needed, available, held },
             Refused::Unavailable { why, retry_after } => Self::CannotAuthorize { why, retry_after },

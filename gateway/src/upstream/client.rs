@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Connection, Failure};
+use super::{Failure, ToAsk};
 use crate::config::Patience;
 use crate::till::Hold;
 
@@ -54,19 +54,19 @@ impl Client {
         Self { pool, patience }
     }
 
-    /// Asks for a chat completion, which must be over by `until`. Takes the hold to look at: nobody is asked for money that is not set aside.
+    /// Asks for an answer, which must be over by `until`. Takes the hold to look at: nobody is asked for money that is not set aside.
     ///
     /// # Errors
     /// When the provider does not answer in time, or answers anything but success.
-    pub async fn chat(
+    pub async fn ask(
         &self,
         hold: &Hold,
-        connection: &Connection,
+        to_ask: &ToAsk,
         body: Bytes,
         until: std::time::Instant,
     ) -> Result<Answering, Failure> {
         let until = Instant::from_std(until);
-        let request = self.request(hold, connection, body)?;
+        let request = self.request(hold, to_ask, body)?;
         let first_byte = until.min(Instant::now() + self.patience.first_byte);
         let sent = timeout_at(first_byte, self.pool.request(request));
         let response = sent.await.map_err(|_| Failure::Timeout)?.map_err(|error| Failure::sending(&error))?;
@@ -78,19 +78,20 @@ impl Client {
         let retry_after = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         // Whatever cannot be read of an error leaves its status, which is enough to go on.
         let body = answering.whole(ERROR_BODY_LIMIT).await.unwrap_or_default();
-        Err(super::refused(connection, parts.status, retry_after, &body))
+        Err(super::refused(&to_ask.connection, parts.status, retry_after, &body))
     }
 
-    fn request(&self, hold: &Hold, connection: &Connection, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
+    fn request(&self, hold: &Hold, to_ask: &ToAsk, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
         const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
         let id = hold.request_id().0;
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         let id = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut text)).map_err(|_| Failure::Unsendable)?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = connection.chat().clone();
+        *request.uri_mut() = to_ask.connection.uri(to_ask.api).clone();
         let headers = request.headers_mut();
-        headers.insert(header::AUTHORIZATION, connection.authorization());
+        headers.clone_from(&to_ask.headers);
+        headers.insert(header::AUTHORIZATION, to_ask.connection.authorization());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static("layers"));
         headers.insert(REQUEST_ID, id);

@@ -2,7 +2,49 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
+
+/// What a provider can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// OpenAI's chat completions.
+    Chat,
+    /// OpenAI's responses.
+    Responses,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// OpenAI's image generations.
+    Images,
+    /// Anthropic's messages.
+    Messages,
+}
+
+impl Api {
+    /// All of them, each at its own number.
+    pub const ALL: [Self; 5] = [Self::Chat, Self::Responses, Self::Embeddings, Self::Images, Self::Messages];
+
+    /// Below the provider's base URL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Responses => "/responses",
+            Self::Embeddings => "/embeddings",
+            Self::Images => "/images/generations",
+            Self::Messages => "/messages",
+        }
+    }
+}
+
+/// Who is asked, for what, and with which headers of the client's own.
+#[derive(Clone, Debug)]
+pub struct ToAsk {
+    /// Who.
+    pub connection: Connection,
+    /// For what.
+    pub api: Api,
+    /// Headers that the client sent and the provider understands.
+    pub headers: HeaderMap,
+}
 
 /// A provider that can be asked: its name in events, its address, our key there. Cheap to clone.
 #[derive(Clone)]
@@ -12,7 +54,8 @@ pub struct Connection {
 
 struct Inner {
     name: &'static str,
-    chat: Uri,
+    base: String,
+    uris: [Uri; Api::ALL.len()],
     key: String,
     authorization: HeaderValue,
 }
@@ -23,12 +66,15 @@ impl Connection {
     /// # Errors
     /// When the key cannot stand in a header.
     pub fn new(name: &'static str, base: &Uri, key: &str) -> anyhow::Result<Self> {
-        let base = base.to_string();
-        let chat = format!("{}/chat/completions", base.trim_end_matches('/')).parse()?;
+        let base = base.to_string().trim_end_matches('/').to_owned();
+        let mut uris = Api::ALL.map(|_| Uri::default());
+        for (uri, api) in uris.iter_mut().zip(Api::ALL) {
+            *uri = format!("{base}{}", api.path()).parse()?;
+        }
         let mut authorization = HeaderValue::from_str(&format!("Bearer {key}"))
             .with_context(|| format!("the key for {name} has characters that no header can carry"))?;
         authorization.set_sensitive(true);
-        Ok(Self { inner: Arc::new(Inner { name, chat, key: key.to_owned(), authorization }) })
+        Ok(Self { inner: Arc::new(Inner { name, base, uris, key: key.to_owned(), authorization }) })
     }
 
     /// As it stands in events.
@@ -36,9 +82,9 @@ impl Connection {
         self.inner.name
     }
 
-    /// Where chat completions are asked.
-    pub fn chat(&self) -> &Uri {
-        &self.inner.chat
+    /// Where an interface of it is.
+    pub fn uri(&self, api: Api) -> &Uri {
+        &self.inner.uris[api as usize]
     }
 
     pub(super) fn authorization(&self) -> HeaderValue {
@@ -53,6 +99,6 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Connection({}, {})", self.inner.name, self.inner.chat)
+        write!(f, "Connection({}, {})", self.inner.name, self.inner.base)
     }
 }

@@ -5,6 +5,6 @@ mod connection;
 mod failure;
 
 pub use client::{Answering, Client};
-pub use connection::Connection;
+pub use connection::{Api, Connection, ToAsk};
 pub(crate) use failure::said;
 pub use failure::{Failure, refused};

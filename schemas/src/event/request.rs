@@ -13,6 +13,10 @@ use crate::rate::{Bounds, Breakdown, Usage};
 pub enum RequestKind {
     /// Chat completions.
     Chat,
+    /// Responses, OpenAI's newer interface to the same models.
+    Response,
+    /// Messages, Anthropic's interface.
+    Message,
     /// Embeddings.
     Embedding,
     /// Image generations.
@@ -24,6 +28,8 @@ impl RequestKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Response => "response",
+            Self::Message => "message",
             Self::Embedding => "embedding",
             Self::Image => "image",
         }

@@ -1,6 +1,7 @@
 //! The provider's HTTP, from outside, byte by byte.
 
 mod bill;
+mod forms;
 mod kit;
 mod refusals;
 mod streams;

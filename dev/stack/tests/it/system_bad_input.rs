@@ -30,15 +30,25 @@ fn refused_bodies() -> Vec<(String, Option<&'static str>, Option<&'static str>)>
         member("\"x\":\"a\0b\""),
         member("\"x\":\"a\nb\""),
         format!("{} trailing", with(HAIKU, "")),
-        with_messages(&deeper[..deeper.len() - 1]),
     ] {
         cases.push((body, None, None));
     }
+    // Nothing is read deeper than it must be, and half a character is no text.
+    const DEEP: Option<&str> = Some("nesting_too_deep");
+    for body in [
+        with_messages(&deep),
+        with_messages(&deeper),
+        with_messages(&deeper[..deeper.len() - 1]),
+        member(&format!("\"unheard_of\":{deep}")),
+    ] {
+        cases.push((body, DEEP, None));
+    }
+    cases.push((with_messages(r#"[{"role":"user","content":"\ud800"}]"#), Some("invalid_unicode"), None));
     // The model.
     for body in ["{}", r#"{"model":""}"#, r#"{"model":null}"#, r#"{"model":7}"#, r#"{"model":["a"]}"#] {
         cases.push((body.to_owned(), None, None));
     }
-    cases.push((r#"{"model":"\ud800"}"#.to_owned(), None, None));
+    cases.push((r#"{"model":"\ud800"}"#.to_owned(), Some("invalid_unicode"), None));
     let long = "x".repeat(10_000);
     for name in ["gpt-17", "../models", "%2e%2e/models", "anthropic/", "a\\u0000b", " ", &long] {
         cases.push((with(name, ""), Some("model_not_found"), None));
@@ -50,8 +60,6 @@ fn refused_bodies() -> Vec<(String, Option<&'static str>, Option<&'static str>)>
         ("{}", TYPE, "messages"),
         ("[7]", TYPE, "messages[0]"),
         ("[null]", TYPE, "messages[0]"),
-        (&deep, TYPE, "messages[0]"),
-        (&deeper, TYPE, "messages"),
         (r#"[{"content":"x"}]"#, MISSING, "messages[0].role"),
         (r#"[{"role":"user","content":"x"},{"role":"bogus"}]"#, VALUE, "messages[1].role"),
         (r#"[{"role":7}]"#, TYPE, "messages[0].role"),
@@ -220,7 +228,6 @@ async fn half_requests(world: &World, bearer: &str) {
 async fn what_is_only_odd_is_answered() {
     let world = World::start();
     let account = world.account("bench", "100");
-    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let bearer = format!("Bearer {}", account.key);
     let lower_case = format!("bearer {}", account.key);
     let post = async |headers: &[(&str, &str)], body: &str| {
@@ -232,8 +239,6 @@ async fn what_is_only_odd_is_answered() {
         with_messages(r#"[{"role":"developer","content":"a\u0000b"},{"role":"user","content":"hi"}]"#),
         with(HAIKU, r#", "max_tokens":5, "max_completion_tokens":6"#),
         with(HAIKU, r#", "max_tokens":5, "unheard_of":{"a":[1,2]}"#),
-        with(HAIKU, &format!(r#", "max_tokens":5, "unheard_of":{deep}"#)),
-        with(HAIKU, r#", "max_tokens":5, "temperature":1e999"#),
         with(HAIKU, r#", "max_tokens":5, "n":null, "stream":null, "tools":null, "stream_options":null"#),
         with(HAIKU, r#", "max_tokens":5, "service_tier":"auto", "usage":{"include":true}, "store":false"#),
         format!("\r\n\t {} \n", with(HAIKU, r#", "max_tokens":5"#)),
@@ -253,12 +258,9 @@ async fn what_is_only_odd_is_answered() {
     assert!((4_096..=64_000).contains(&filled), "{filled}");
 
     // What only the provider can judge is passed on to it, and its refusal costs nothing.
-    let surrogate = with_messages(r#"[{"role":"user","content":"\ud800"}]"#);
-    let answer = post(&[("authorization", &bearer)], &surrogate).await;
-    assert_eq!((answer.status, &answer.error()["type"]), (400, &"invalid_request_error".into()), "{}", answer.text());
-    assert_eq!(world.usage_log(&answer.request_id()).await["credits_used"], "0");
     let unknown_wish: Value = super::system_kit::chat(HAIKU, 5, "no_such_wish=1");
     let answer = world.ask(&account.key, &unknown_wish).await;
-    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!((answer.status, &answer.error()["type"]), (400, &"invalid_request_error".into()), "{}", answer.text());
+    assert_eq!(world.usage_log(&answer.request_id()).await["credits_used"], "0");
     world.close().await;
 }

@@ -1,14 +1,11 @@
 //! The official OpenAI SDKs, unmodified: Python, and both majors for Node. What their callers see is told by
 //! `sdk/story.py` and `sdk/story.mjs`.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 use stack::local::Account;
-use stack::place;
 use stack::sdk::Sdk;
 
-use super::system_kit::{World, blocking};
+use super::system_kit::{World, blocking, told_by};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unmodified_sdks_get_answers_and_their_own_exceptions() {
@@ -32,21 +29,14 @@ const INSUFFICIENT: &str = "layers_requests_total{outcome=\"insufficient_credits
 
 /// What a caller of this SDK sees.
 fn tell(world: &World, sdk: Sdk, rich: &Account, poor: &Account, limited: &Account) -> Value {
-    let script = if sdk == Sdk::Python { "story.py" } else { "story.mjs" };
-    let script = place::checkout().join("dev/stack/sdk").join(script);
-    let mut command = sdk.script(&script).expect("the SDK is installed");
-    command
-        .env("OPENAI_BASE_URL", format!("{}/v1", world.stack.gateway_url(0)))
-        .env("OPENAI_API_KEY", &rich.key)
-        .env("POOR_API_KEY", &poor.key)
-        .env("LIMITED_API_KEY", &limited.key)
-        .env("NO_PROXY", "127.0.0.1")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let output = command.spawn().and_then(std::process::Child::wait_with_output).expect("the script runs");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{sdk:?}: {complaint}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{sdk:?}: {error}; {complaint}"))
+    let base_url = format!("{}/v1", world.stack.gateway_url(0));
+    let environment = [
+        ("OPENAI_BASE_URL", &*base_url),
+        ("OPENAI_API_KEY", &rich.key),
+        ("POOR_API_KEY", &poor.key),
+        ("LIMITED_API_KEY", &limited.key),
+    ];
+    told_by(sdk, if sdk == Sdk::Python { "story.py" } else { "story.mjs" }, &environment)
 }
 
 fn answers(sdk: Sdk, seen: &Value) {

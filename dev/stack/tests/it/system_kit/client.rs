@@ -58,9 +58,18 @@ impl Client {
 
     /// `POST /v1/chat/completions`; the head of the answer has come.
     pub(crate) async fn open_chat(&self, key: &str, body: &Value) -> Stream {
+        self.open_post("/v1/chat/completions", key, body).await
+    }
+
+    /// `POST path` with a key, heard to its end.
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.open_post(path, key, body).await.whole().await
+    }
+
+    /// `POST path` with a key; the head of the answer has come.
+    pub(crate) async fn open_post(&self, path: &str, key: &str, body: &Value) -> Stream {
         let authorization = format!("Bearer {key}");
-        self.open(request(Method::POST, "/v1/chat/completions", &[("authorization", &authorization)], body.to_string()))
-            .await
+        self.open(request(Method::POST, path, &[("authorization", &authorization)], body.to_string())).await
     }
 
     /// `GET path`, with a key or without.
@@ -209,7 +218,12 @@ impl Stream {
 impl Event {
     /// What it carries; `None` for a comment.
     pub(crate) fn data(&self) -> Option<&str> {
-        self.0.strip_prefix("data: ")
+        self.0.lines().find_map(|line| line.strip_prefix("data: "))
+    }
+
+    /// Its type, where it has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix("event: "))
     }
 
     /// What it carries, if that is JSON.

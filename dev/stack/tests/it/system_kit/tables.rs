@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use super::World;
 
 const USAGE_LOG: &str = "select request_id, account_id, api_key_id, model_id, served_model_id, provider, request_type,
-        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images,
         trim_scale(cost_usd)::text as cost_usd, trim_scale(credits_used)::text as credits_used,
         trim_scale(hold_credits)::text as hold_credits, credits_used > 0 as is_charged,
         latency_ms, ttft_ms, streamed, status, error_message, usage_source, price_version, provider_request_id, upstream,
