@@ -8,12 +8,15 @@ use axum::http::Uri;
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
+use crate::secret::HashedSecret;
 use crate::upstream::Connection;
 
 /// The provider where nothing else is said.
 const DEFAULT_UPSTREAM: &str = "https://ai-gateway.vercel.sh/v1";
 /// The simulator takes any key; it is no secret.
 const SIMULATOR_KEY: &str = "simulator";
+/// The operator's key moves money.
+const SHORTEST_ADMIN_KEY: usize = 16;
 
 /// How the gateway is set up.
 #[derive(Clone, Debug)]
@@ -31,7 +34,11 @@ pub struct Config {
     /// Who answers sandbox traffic.
     pub simulator: Option<Connection>,
     /// Lets requests without a key through, as the built-in sandbox account.
-    pub test_secret: Option<String>,
+    pub test_secret: Option<HashedSecret>,
+    /// The operator's key; without it there is no admin API.
+    pub admin_key: Option<HashedSecret>,
+    /// Where the admin API is heard, if not beside the other routes.
+    pub admin_listen: Option<SocketAddr>,
     /// The most that an output limit which we fill in may cost.
     pub max_credits_per_request: Nanocredits,
     /// How long running answers are waited for at a stop.
@@ -68,6 +75,15 @@ impl Config {
         if production && test_secret.is_some() {
             bail!("LAYERS_TEST_SECRET lets requests in without a key: it must not be set with LAYERS_ENV=production");
         }
+        let admin_key = variable("LAYERS_ADMIN_KEY");
+        if admin_key.as_ref().is_some_and(|key| key.len() < SHORTEST_ADMIN_KEY) {
+            bail!("LAYERS_ADMIN_KEY has fewer than {SHORTEST_ADMIN_KEY} characters: it could be guessed");
+        }
+        let admin_listen = match variable("LAYERS_ADMIN_LISTEN") {
+            Some(_) if admin_key.is_none() => bail!("LAYERS_ADMIN_LISTEN is set, LAYERS_ADMIN_KEY is not"),
+            Some(address) => Some(socket("LAYERS_ADMIN_LISTEN", &address)?),
+            None => None,
+        };
         let simulator = match variable("LAYERS_SIMULATOR_URL") {
             Some(url) => Some(Connection::new("simulator", &base("LAYERS_SIMULATOR_URL", &url)?, SIMULATOR_KEY)?),
             None => None,
@@ -84,7 +100,9 @@ impl Config {
             database_url: variable("DATABASE_URL"),
             live: live(variable("AI_GATEWAY_BASE_URL"), variable("AI_GATEWAY_API_KEY"), production, &simulator)?,
             simulator,
-            test_secret,
+            test_secret: test_secret.as_deref().map(HashedSecret::of),
+            admin_key: admin_key.as_deref().map(HashedSecret::of),
+            admin_listen,
             max_credits_per_request: match variable("LAYERS_MAX_CREDITS_PER_REQUEST") {
                 Some(text) => match text.parse() {
                     Ok(amount) if amount > Nanocredits::ZERO => amount,
@@ -105,13 +123,17 @@ impl Config {
 
 fn listen(address: Option<String>, port: Option<String>) -> anyhow::Result<SocketAddr> {
     match (address, port) {
-        (Some(address), _) => address.parse().with_context(|| format!("LAYERS_LISTEN: '{address}' is no address:port")),
+        (Some(address), _) => socket("LAYERS_LISTEN", &address),
         (None, Some(port)) => {
             let port: u16 = port.parse().with_context(|| format!("LAYERS_PORT: '{port}' is no port"))?;
             Ok(SocketAddr::from(([127, 0, 0, 1], port)))
         }
         (None, None) => Ok(SocketAddr::from(([127, 0, 0, 1], 8080))),
     }
+}
+
+fn socket(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
+    address.parse().with_context(|| format!("{name}: '{address}' is no address:port"))
 }
 
 /// Live traffic goes to the provider if there is a key or an address for it. Without either, the simulator stands in,
@@ -161,6 +183,8 @@ mod tests {
             (&[("NATS_URL", "n"), ("AI_GATEWAY_BASE_URL", "ftp://x")], "AI_GATEWAY_BASE_URL"),
             (&[("NATS_URL", "n"), ("LAYERS_MAX_CREDITS_PER_REQUEST", "-1")], "LAYERS_MAX_CREDITS_PER_REQUEST"),
             (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_ADMIN_KEY", "admin")], "LAYERS_ADMIN_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_ADMIN_LISTEN", "127.0.0.1:1")], "LAYERS_ADMIN_KEY"),
         ] {
             let error = read(variables).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");

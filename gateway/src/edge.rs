@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::money::Nanocredits;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Patience};
@@ -10,6 +9,7 @@ use crate::credits::Balances;
 use crate::error::Error;
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::secret::HashedSecret;
 use crate::till::{Caller, Till};
 use crate::upstream::{Client, Connection};
 
@@ -22,7 +22,8 @@ struct Inner {
     client: Client,
     live: Option<Connection>,
     simulator: Option<Connection>,
-    test_secret: Option<[u8; 32]>,
+    test_secret: Option<HashedSecret>,
+    admin_key: Option<HashedSecret>,
     max_credits_per_request: Nanocredits,
     patience: Patience,
     balances: Option<Balances>,
@@ -44,7 +45,8 @@ impl Edge {
             client: Client::new(config.patience),
             live: config.live.clone(),
             simulator: config.simulator.clone(),
-            test_secret: config.test_secret.as_deref().map(digest),
+            test_secret: config.test_secret,
+            admin_key: config.admin_key,
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
             balances,
@@ -104,14 +106,18 @@ impl Edge {
         self.0.patience.total.min(self.0.till.request_limit().mul_f32(0.9))
     }
 
-    /// Whether this is the secret of the test mode; never, where there is none. Takes the same time for every text.
+    /// Whether this is the secret of the test mode; never, where there is none.
     pub fn is_test_secret(&self, text: &[u8]) -> bool {
-        let Some(secret) = self.0.test_secret else { return false };
-        let differing = secret.iter().zip(Sha256::digest(text)).fold(0, |differing, (a, b)| differing | (a ^ b));
-        differing == 0
+        self.0.test_secret.is_some_and(|secret| secret.is(text))
     }
-}
 
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
+    /// Whether this is the operator's key; never, where there is none.
+    pub fn is_admin_key(&self, text: &[u8]) -> bool {
+        self.0.admin_key.is_some_and(|secret| secret.is(text))
+    }
+
+    /// Whether the admin API is there at all.
+    pub fn has_admin_key(&self) -> bool {
+        self.0.admin_key.is_some()
+    }
 }

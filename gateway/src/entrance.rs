@@ -60,7 +60,7 @@ async fn without_key(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> 
 }
 
 /// The token of `Bearer <token>`; the scheme's case is free (RFC 9110).
-fn bearer(authorization: &str) -> Option<&str> {
+pub(crate) fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -19,6 +19,9 @@ pub mod request_id;
 // Authentication and rate limit, before every route that is not open.
 pub mod entrance;
 
+/// Secrets by which somebody is let in.
+pub mod secret;
+
 /// What every route needs.
 pub mod edge;
 
@@ -51,6 +54,9 @@ pub mod credits;
 
 // Receipts, and the public form of the ledger's log.
 pub mod log;
+
+// `/admin/v1`: the operator's commands.
+pub mod admin;
 
 // `GET /health`.
 pub mod health;

@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::log::{public, receipt};
-use crate::{chat, credits, entrance, health, metrics, models, request_id};
+use crate::{admin, chat, credits, entrance, health, metrics, models, request_id};
 
 /// Routes without a key, by their patterns.
 pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledger/tile/{level}/{*place}"];
@@ -31,8 +31,8 @@ pub fn paths() -> impl Iterator<Item = String> {
     api.chain(OPEN.map(str::to_owned))
 }
 
-/// All routes, with what stands before them.
-pub fn router(edge: Edge) -> Router {
+/// The clients' routes, with what stands before them. The admin API is among them, unless it has a port of its own.
+pub fn router(edge: Edge, with_admin: bool) -> Router {
     let mut router = Router::new()
         .route(OPEN[0], get(health::show))
         .route(OPEN[1], get(metrics::show))
@@ -41,9 +41,22 @@ pub fn router(edge: Edge) -> Router {
     for (path, method) in API {
         router = router.route(&format!("/v1{path}"), method()).route(path, method());
     }
+    router =
+        router.method_not_allowed_fallback(wrong_method).route_layer(from_fn_with_state(edge.clone(), entrance::admit));
+    if with_admin {
+        router = router.merge(admin::router(&edge));
+    }
+    dressed(router, edge)
+}
+
+/// The admin API alone.
+pub fn admin_router(edge: Edge) -> Router {
+    dressed(admin::router(&edge), edge)
+}
+
+/// What every response has, whatever is asked.
+fn dressed(router: Router<Edge>, edge: Edge) -> Router {
     router
-        .method_not_allowed_fallback(wrong_method)
-        .route_layer(from_fn_with_state(edge.clone(), entrance::admit))
         .fallback(unknown)
         .layer(map_response(in_our_words))
         .layer(from_fn_with_state(edge.clone(), request_id::assign))
@@ -54,7 +67,8 @@ async fn unknown(request: Request) -> Error {
     Error::UnknownRoute { asked: asked(&request, " ") }
 }
 
-async fn wrong_method(request: Request) -> Error {
+/// Said only to those whom the entrance lets in.
+pub(crate) async fn wrong_method(request: Request) -> Error {
     Error::WrongMethod { asked: asked(&request, " on ") }
 }
 
@@ -93,9 +107,18 @@ mod tests {
 
     /// A gateway that nobody answers: no ledger, no provider, no database.
     async fn alone() -> TowerToHyperService<Router> {
-        let config = Config::read(|name| (name == "NATS_URL").then(|| "nats://127.0.0.1:1".to_owned())).unwrap();
+        TowerToHyperService::new(router(edge(None).await, true))
+    }
+
+    async fn edge(admin_key: Option<&str>) -> Edge {
+        let config = Config::read(|name| match name {
+            "NATS_URL" => Some("nats://127.0.0.1:1".to_owned()),
+            "LAYERS_ADMIN_KEY" => admin_key.map(str::to_owned),
+            _ => None,
+        });
+        let config = config.unwrap();
         let till = Till::open(TillConfig::new(&config.nats_url, config.cell.clone())).await.unwrap();
-        TowerToHyperService::new(router(Edge::new(&config, till).unwrap()))
+        Edge::new(&config, till).unwrap()
     }
 
     async fn ask(
@@ -136,6 +159,62 @@ mod tests {
                     assert!(is_an_error(&body), "{method} {path}: {body}");
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_admin_api_takes_the_operators_key_and_no_other() {
+        const KEY: &str = "an operator's long key";
+        let edge = edge(Some(KEY)).await;
+        let own_port = TowerToHyperService::new(admin_router(edge.clone()));
+        let shared_port = TowerToHyperService::new(router(edge.clone(), true));
+        let elsewhere = TowerToHyperService::new(router(edge, false));
+        let api_key = schemas::api_key::Secret::from_random(true, &[7; 32]);
+        let right = format!("Bearer {KEY}");
+        let wrong =
+            [format!("Bearer {KEY}!"), format!("Bearer {}", api_key.reveal()), KEY.to_owned(), "Bearer ".into()];
+        let path = |path: &str| {
+            let id = uuid::Uuid::now_v7().to_string();
+            path.replace("{account_id}", &id).replace("{api_key_id}", &id)
+        };
+        for path in admin::paths().map(path) {
+            for method in [Method::GET, Method::POST, Method::DELETE] {
+                let with = async |service: &TowerToHyperService<Router>, keys: &[&String]| {
+                    let mut request = Request::builder().method(&method).uri(&path);
+                    for key in keys {
+                        request = request.header("authorization", *key);
+                    }
+                    let response = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+                    let status = response.status();
+                    let body = response.into_body().collect().await.unwrap().to_bytes();
+                    (status, serde_json::from_slice::<Value>(&body).unwrap_or_default())
+                };
+                for service in [&own_port, &shared_port] {
+                    for keys in [
+                        vec![],
+                        vec![&right, &right],
+                        vec![&wrong[0]],
+                        vec![&wrong[1]],
+                        vec![&wrong[2]],
+                        vec![&wrong[3]],
+                    ] {
+                        let (status, body) = with(service, &keys).await;
+                        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+                        assert_eq!(body["error"]["code"], "invalid_admin_key", "{method} {path}");
+                    }
+                    let (status, body) = with(service, &[&right]).await;
+                    assert!(status != StatusCode::UNAUTHORIZED && is_an_error(&body), "{method} {path}: {body}");
+                }
+                assert_eq!(with(&elsewhere, &[&right]).await.0, StatusCode::NOT_FOUND, "{method} {path}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_operators_key_there_is_no_admin_api() {
+        let service = alone().await;
+        for path in admin::paths() {
+            assert_eq!(ask(&service, &Method::GET, path).await.0, StatusCode::NOT_FOUND, "{path}");
         }
     }
 

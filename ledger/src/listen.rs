@@ -13,7 +13,7 @@ use schemas::api_key::KeyHash;
 use schemas::message::{
     AccountRef, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply, Confirm, Confirmed, Heartbeat, IssueKey,
     KeyRevokedReply, LookUpKey, OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, RevokeKey,
-    SetTier, TierChangedNotice, TierReply, command_name,
+    SetMargins, SetTier, TierChangedNotice, TierReply, command_name,
 };
 use schemas::subject::Cell;
 use serde::de::DeserializeOwned;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
 use crate::checkpoint::{Checkpoints, Signed};
-use crate::command::{RegisterLife, current_prices, look_up_key, revoked};
+use crate::command::{RegisterLife, current_prices, list_accounts, list_keys, look_up_key, revoked};
 use crate::life::{Heard, LifeState, open_gates, tick};
 use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Reading};
@@ -158,6 +158,9 @@ impl Listener {
             command_name::ADJUST_CREDITS => self.leases.adjust(read::<AdjustCredits>(payload)?).await,
             command_name::ISSUE_KEY => self.carry_out::<IssueKey>(payload).await,
             command_name::PUBLISH_PRICE_BOOK => self.carry_out::<PublishPriceBook>(payload).await,
+            command_name::SET_MARGINS => self.carry_out::<SetMargins>(payload).await,
+            command_name::LIST_ACCOUNTS => answer(&list_accounts(&self.pool, &read(payload)?).await?),
+            command_name::LIST_KEYS => answer(&list_keys(&self.pool, &read(payload)?).await?),
             command_name::LOOK_UP_KEY => {
                 let ask: LookUpKey = read(payload)?;
                 answer(&look_up_key(&self.pool, &ask).await?)

@@ -18,7 +18,7 @@ const READ_AND_FORGET: usize = 4 * LIMIT;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the body of a request.
-pub(super) async fn read(request: Request) -> Result<Bytes, Error> {
+pub(crate) async fn read(request: Request) -> Result<Bytes, Error> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Error::BodyUnreadable);

@@ -11,7 +11,7 @@
 
 mod answer;
 mod ask;
-mod body;
+pub(crate) mod body;
 mod bound;
 mod channel;
 mod closed;

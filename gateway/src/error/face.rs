@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Error;
+use crate::till::NotCarriedOut;
 use crate::upstream::Failure;
 
 /// SDKs believe a wait of up to a minute; beyond it some give up and some wait for ever.
@@ -68,7 +69,12 @@ struct Members<'a> {
 }
 
 impl Face {
-    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: Option<&'static str>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             kind,
@@ -81,17 +87,17 @@ impl Face {
         }
     }
 
-    fn invalid(status: StatusCode, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    pub(super) fn invalid(status: StatusCode, code: Option<&'static str>, message: impl Into<String>) -> Self {
         Self::new(status, INVALID_REQUEST, code, message)
     }
 
-    fn after(mut self, wait: Duration) -> Self {
+    pub(super) fn after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.retry_after = Some(seconds.clamp(1, LONGEST_RETRY));
         self
     }
 
-    fn never_retry(mut self) -> Self {
+    pub(super) fn never_retry(mut self) -> Self {
         self.never_retry = true;
         self
     }
@@ -122,6 +128,12 @@ impl Error {
             Self::BadKey { shown } => bad_key(format!("Incorrect API key provided: {shown}.")),
             Self::RevokedKey => bad_key("This API key has been revoked."),
             Self::ExpiredKey => bad_key("This API key has expired."),
+            Self::NotAdmin => Face::invalid(
+                StatusCode::UNAUTHORIZED,
+                Some("invalid_admin_key"),
+                "This needs the operator's key in an Authorization header: Bearer LAYERS_ADMIN_KEY.",
+            ),
+            Self::Command(why) => super::command::face(why),
             Self::CannotAuthenticate => {
                 unavailable("authentication_unavailable", "API keys cannot be checked right now. Please try again.")
                     .after(Duration::from_secs(1))
@@ -266,11 +278,15 @@ impl Error {
     /// The label under which it is counted: few values, stable.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::BadKey { .. } | Self::RevokedKey | Self::ExpiredKey => "not_authenticated",
+            Self::NoKey | Self::BadKey { .. } | Self::RevokedKey | Self::ExpiredKey | Self::NotAdmin => {
+                "not_authenticated"
+            }
             Self::RateLimited { .. } => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
-            Self::CannotAuthenticate
+            Self::Command(NotCarriedOut::Refused(_) | NotCarriedOut::TooLarge) => "invalid",
+            Self::Command(NotCarriedOut::Unheard | NotCarriedOut::Unknown)
+            | Self::CannotAuthenticate
             | Self::CannotAuthorize { .. }
             | Self::NoProvider { .. }
             | Self::Stopping
@@ -297,7 +313,7 @@ fn bad_key(message: impl Into<String>) -> Face {
     Face::invalid(StatusCode::UNAUTHORIZED, Some("invalid_api_key"), message)
 }
 
-fn unavailable(code: &'static str, message: impl Into<String>) -> Face {
+pub(super) fn unavailable(code: &'static str, message: impl Into<String>) -> Face {
     Face::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, Some(code), message)
 }
 

@@ -1,6 +1,7 @@
 //! Everything that can go wrong for a client, by name. [`Error::face`] says how each one looks: OpenAI's body, a status,
 //! headers that tell SDKs whether to try again, and the label of a metric.
 
+mod command;
 mod face;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 pub use face::{Face, Outcome};
 use schemas::money::Nanocredits;
 
-use crate::till::{NotAuthenticated, Refused};
+use crate::till::{NotAuthenticated, NotCarriedOut, Refused};
 use crate::upstream::Failure;
 
 /// What a request was refused for, or failed of.
@@ -25,6 +26,10 @@ pub enum Error {
     RevokedKey,
     /// A key whose time is over.
     ExpiredKey,
+    /// Not the operator's key.
+    NotAdmin,
+    /// An operator's command was not carried out.
+    Command(NotCarriedOut),
     /// Keys cannot be looked up now.
     CannotAuthenticate,
     /// Too many requests for the account's tier.
@@ -157,6 +162,12 @@ impl Invalid {
         let param = param.into();
         let message = format!("Unsupported parameter: '{param}' is not supported here. {why}");
         Self::new("unsupported_parameter", param, message)
+    }
+}
+
+impl From<NotCarriedOut> for Error {
+    fn from(why: NotCarriedOut) -> Self {
+        Self::Command(why)
     }
 }
 

@@ -6,6 +6,8 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -14,6 +16,7 @@ use super::admission::Admission;
 use super::authorize::authorize;
 use super::bus::Bus;
 use super::caller::{Caller, NotAuthenticated};
+use super::command::NotCarriedOut;
 use super::config::TillConfig;
 use super::health::TillHealth;
 use super::hold::Hold;
@@ -26,7 +29,7 @@ use super::refused::Refused;
 use super::shared::Shared;
 use super::take::Declined;
 use super::to_authorize::ToAuthorize;
-use super::{broadcasts, close, heartbeat, refill, test_mode};
+use super::{broadcasts, close, command, heartbeat, refill, test_mode};
 
 /// `open` comes back after so long, registered or not.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(5);
@@ -162,6 +165,19 @@ impl Till {
             }
         }
         self.count(Err(Refused::unavailable("this gateway is not registered with the ledger")))
+    }
+
+    /// Sends an operator's command to the ledger, by its name in [`schemas::message::command_name`].
+    ///
+    /// # Errors
+    /// When it is refused, or not answered within this time.
+    pub async fn command<A: DeserializeOwned>(
+        &self,
+        name: &str,
+        command: &impl Serialize,
+        within: Duration,
+    ) -> Result<A, NotCarriedOut> {
+        command::carry_out(&self.0.shared, name, command, within).await
     }
 
     /// The longest that a request may run; its hold expires later than that.

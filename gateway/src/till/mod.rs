@@ -59,12 +59,14 @@ mod register;
 mod broadcasts;
 mod bus;
 mod close;
+mod command;
 mod heartbeat;
 mod shared;
 mod stored;
 
 pub use admission::Admission;
 pub use caller::{Caller, NotAuthenticated};
+pub use command::NotCarriedOut;
 pub use config::TillConfig;
 pub use handle::Till;
 pub use health::TillHealth;

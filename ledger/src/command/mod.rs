@@ -4,15 +4,18 @@ mod add_credits;
 mod adjust_credits;
 mod grant_lease;
 mod issue_key;
+mod list;
 mod look_up_key;
 mod open_account;
 mod publish_price_book;
 mod register_life;
 mod revoke_key;
+mod set_margins;
 mod set_tier;
 mod show_account;
 
 pub use grant_lease::GrantLease;
+pub use list::{list_accounts, list_keys};
 pub use look_up_key::look_up_key;
 pub use publish_price_book::{FirstPriceBook, current_prices};
 pub use register_life::RegisterLife;

@@ -1,8 +1,10 @@
 //! Commands may be refused; each refusal has a name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
@@ -18,6 +20,8 @@ pub mod command_name {
     pub const OPEN_ACCOUNT: &str = "open-account";
     /// [`super::AccountRef`] → [`super::AccountReply`].
     pub const ACCOUNT: &str = "account";
+    /// [`crate::message::ListAccounts`] → [`crate::message::AccountsReply`].
+    pub const LIST_ACCOUNTS: &str = "list-accounts";
     /// [`super::SetTier`] → [`super::TierReply`].
     pub const SET_TIER: &str = "set-tier";
     /// [`super::AddCredits`] → [`super::CreditsReply`].
@@ -26,6 +30,8 @@ pub mod command_name {
     pub const ADJUST_CREDITS: &str = "adjust-credits";
     /// [`super::IssueKey`] → [`super::KeyIssuedReply`].
     pub const ISSUE_KEY: &str = "issue-key";
+    /// [`crate::message::ListKeys`] → [`crate::message::KeysReply`].
+    pub const LIST_KEYS: &str = "list-keys";
     /// [`super::LookUpKey`] → [`super::KeyRecord`].
     pub const LOOK_UP_KEY: &str = "look-up-key";
     /// [`super::RevokeKey`] → [`super::KeyRevokedReply`].
@@ -36,6 +42,8 @@ pub mod command_name {
     pub const PUBLISH_PRICE_BOOK: &str = "publish-price-book";
     /// [`super::AskCheckpoint`] → [`super::CheckpointReply`].
     pub const CHECKPOINT: &str = "checkpoint";
+    /// [`super::SetMargins`] → [`super::PriceBookReply`].
+    pub const SET_MARGINS: &str = "set-margins";
 }
 
 /// What comes back: the answer, or why not.
@@ -77,6 +85,8 @@ pub enum RefusalCode {
     NotRegistered,
     /// The catalogue is no price book.
     BadPriceBook,
+    /// The price book has no such model.
+    UnknownModel,
     /// Not now: try again.
     Unavailable,
 }
@@ -95,7 +105,7 @@ pub struct OpenAccount {
 }
 
 /// The accounts that are open now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountOpenedReply {
     /// Spends money.
     pub account_id: AccountId,
@@ -115,7 +125,7 @@ pub struct AccountRef {
 }
 
 /// An account as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountReply {
     /// Which.
     pub account_id: AccountId,
@@ -143,7 +153,7 @@ pub struct SetTier {
 }
 
 /// The plan in force now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierReply {
     /// Whose.
     pub account_id: AccountId,
@@ -205,7 +215,7 @@ pub struct CreditsAdjustedReply {
 }
 
 /// An account's credits now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreditsReply {
     /// Whose.
     pub account_id: AccountId,
@@ -241,7 +251,7 @@ pub struct IssueKey {
 }
 
 /// The key works now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyIssuedReply {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -299,7 +309,7 @@ pub struct RevokeKey {
 }
 
 /// The key is refused everywhere now.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRevokedReply {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -320,8 +330,23 @@ pub struct PublishPriceBook {
     pub why: String,
 }
 
-/// The prices in force.
+/// Puts the prices in force with other margins: the next version is this one's catalogue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetMargins {
+    /// In hundredths of a percent, for models without one of their own; absent: as it is.
+    pub default_margin_bps: Option<u32>,
+    /// By model id, in hundredths of a percent; `None` takes a model's own margin away. Models that are not named keep theirs.
+    pub models: BTreeMap<String, Option<u32>>,
+    /// The version that the caller has looked at; refused if another one is in force by now.
+    pub based_on: Option<u32>,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The prices in force.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PriceBookReply {
     /// All of them.
     pub book: Arc<PriceBook>,

@@ -3,14 +3,16 @@
 mod command;
 mod lease;
 mod life;
+mod list;
 
 pub use command::{
     AccountOpenedReply, AccountRef, AccountReply, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply,
     CreditsAdjustedReply, CreditsReply, IssueKey, KeyIssuedReply, KeyRecord, KeyRef, KeyRevokedReply, LookUpKey,
-    OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey, SetTier, TierReply,
-    command_name,
+    OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey, SetMargins, SetTier,
+    TierReply, command_name,
 };
 pub use lease::{LeaseReply, LeaseRequest, Recall, Recalled};
 pub use life::{
     Appended, Beacon, Confirm, Confirmed, Heartbeat, Register, Registered, RevocationSeen, Revoked, TierChangedNotice,
 };
+pub use list::{AccountsReply, KeyReply, KeysReply, LARGEST_PAGE, ListAccounts, ListKeys};

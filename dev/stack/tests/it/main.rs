@@ -6,6 +6,7 @@ mod run;
 mod servers_nats;
 mod servers_nats_cluster;
 mod servers_postgres;
+mod system_admin;
 mod system_bad_input;
 mod system_client_leaves;
 mod system_credits;
