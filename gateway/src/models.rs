@@ -1,7 +1,7 @@
 //! `GET /v1/models`: what is sold, at what price; and the finding of a model by what a client calls it.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use chrono::{NaiveDate, NaiveTime};
 use schemas::money::{PerMillion, PerThousand, Picodollars};
 use schemas::price_book::{Kind, Model, PriceBook, Prices, Status};
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
+use crate::till::Caller;
 
 /// All models.
 #[derive(Serialize)]
@@ -64,14 +65,16 @@ struct Tier {
     tokens: TokenPrices,
 }
 
-/// `GET /v1/models`.
+/// `GET /v1/models`: those that the key may ask.
 ///
 /// # Errors
 /// When the prices are not known yet.
-pub async fn list(State(edge): State<Edge>) -> Result<Json<List>, Error> {
+pub async fn list(State(edge): State<Edge>, Extension(caller): Extension<Caller>) -> Result<Json<List>, Error> {
     let book = edge.till().prices();
     known(&book)?;
-    Ok(Json(List { object: "list", data: book.models.values().map(|model| entry(&book, model)).collect() }))
+    let allowed = book.models.values().filter(|model| caller.restrictions.allow(&model.id));
+    let data = allowed.map(|model| entry(&book, model)).collect();
+    Ok(Json(List { object: "list", data }))
 }
 
 /// `GET /v1/models/{id}`; SDKs write the slash of an id as `%2F`.

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use schemas::api_key::KeyHash;
 use schemas::message::{
     AccountRef, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply, Confirm, Confirmed, Heartbeat, IssueKey,
-    KeyRevokedReply, LookUpKey, OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, RevokeKey,
-    SetMargins, SetTier, TierChangedNotice, TierReply, command_name,
+    KeyRevokedReply, LookUpKey, OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, ReserveKey,
+    RevokeKey, SetMargins, SetTier, TierChangedNotice, TierReply, command_name,
 };
 use schemas::subject::Cell;
 use serde::de::DeserializeOwned;
@@ -161,6 +161,7 @@ impl Listener {
             command_name::SET_MARGINS => self.carry_out::<SetMargins>(payload).await,
             command_name::LIST_ACCOUNTS => answer(&list_accounts(&self.pool, &read(payload)?).await?),
             command_name::LIST_KEYS => answer(&list_keys(&self.pool, &read(payload)?).await?),
+            command_name::RESERVE_KEY => self.carry_out::<ReserveKey>(payload).await,
             command_name::LOOK_UP_KEY => {
                 let ask: LookUpKey = read(payload)?;
                 answer(&look_up_key(&self.pool, &ask).await?)

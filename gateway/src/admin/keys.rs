@@ -4,6 +4,7 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use schemas::api_key::Secret;
 use schemas::ids::{AccountId, ApiKeyId};
+use schemas::key_limits::{Cap, Restrictions};
 use schemas::message::{
     AccountRef, AccountReply, IssueKey, KeyIssuedReply, KeyRef, KeyReply, KeyRevokedReply, KeysReply, ListKeys,
     RevokeKey, command_name,
@@ -30,6 +31,10 @@ pub(super) struct Issue {
     sandbox: bool,
     /// From when on it is refused (RFC 3339).
     expires_at: Option<DateTime<Utc>>,
+    /// The models that it may ask: ids of the price book, or all of a provider as `anthropic/*`. Absent: every model.
+    models: Option<Vec<String>>,
+    /// The most that it may spend in a period. Absent: what its account has.
+    cap: Option<Cap>,
     /// Kept in the event.
     why: Option<String>,
 }
@@ -67,6 +72,7 @@ pub(super) async fn issue(
         key_prefix: secret.prefix().to_owned(),
         name,
         expires_at: ask.expires_at,
+        restrictions: Restrictions { models: ask.models, cap: ask.cap },
         by: actor.0,
         why,
     };

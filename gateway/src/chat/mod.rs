@@ -71,8 +71,11 @@ pub async fn complete(
     let filled = match ask.output_limit {
         Some(_) => None,
         None => {
-            let available =
-                edge.till().available(&caller).await.map_err(|refused| Error::of_refusal(refused, |_| None))?;
+            let available = edge
+                .till()
+                .available(&caller)
+                .await
+                .map_err(|refused| Error::of_refusal(refused, &model.id, |_| None))?;
             Some(bound::fill(&book, model, &ask, available, edge.max_credits_per_request()))
         }
     };
@@ -110,7 +113,7 @@ pub async fn complete(
     };
     let affordable = |available| bound::affordable(&book, model, &ask, available);
     let hold = edge.till().authorize(&caller, to_authorize).await;
-    let hold = hold.map_err(|refused| Error::of_refusal(refused, affordable))?;
+    let hold = hold.map_err(|refused| Error::of_refusal(refused, &model.id, affordable))?;
 
     let mut response = if order.streamed {
         stream::begin(&edge, order, hold, upstream_body).await?

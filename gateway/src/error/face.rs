@@ -44,13 +44,13 @@ pub struct Face {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits_needed: Option<String>,
+    pub(super) credits_needed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits_available: Option<String>,
+    pub(super) credits_available: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits_held: Option<String>,
+    pub(super) credits_held: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    affordable_max_tokens: Option<u64>,
+    pub(super) affordable_max_tokens: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -177,6 +177,15 @@ impl Error {
             Self::ModelNotFound { message } => {
                 Face::invalid(StatusCode::NOT_FOUND, Some("model_not_found"), message.clone())
             }
+            Self::ModelNotAllowed { model } => {
+                let message = format!("This API key may not ask the model `{model}`.");
+                let mut face = Face::invalid(StatusCode::FORBIDDEN, Some("model_not_allowed"), message);
+                face.param = Some("model".into());
+                face
+            }
+            Self::KeyCapReached { needed, left, held, cap, until, affordable_max_tokens } => {
+                super::key_cap::face((*needed, *left, *held), *cap, *until, *affordable_max_tokens)
+            }
             Self::InsufficientCredits { .. } | Self::CreditsHeld { .. } => self.payment_face(),
             Self::CannotAuthorize { why, retry_after } => {
                 unavailable("authorization_unavailable", format!("Requests cannot be authorized right now: {why}."))
@@ -284,6 +293,8 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
+            Self::KeyCapReached { .. } => "key_cap_reached",
+            Self::ModelNotAllowed { .. } => "not_allowed",
             Self::Command(NotCarriedOut::Refused(_) | NotCarriedOut::TooLarge) => "invalid",
             Self::Command(NotCarriedOut::Unheard | NotCarriedOut::Unknown)
             | Self::CannotAuthenticate

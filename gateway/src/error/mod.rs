@@ -3,10 +3,13 @@
 
 mod command;
 mod face;
+mod key_cap;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 pub use face::{Face, Outcome};
+use schemas::key_limits::Cap;
 use schemas::money::Nanocredits;
 
 use crate::till::{NotAuthenticated, NotCarriedOut, Refused};
@@ -79,6 +82,26 @@ pub enum Error {
         available: Nanocredits,
         /// What is set aside.
         held: Nanocredits,
+    },
+    /// The key may not ask this model.
+    ModelNotAllowed {
+        /// Its id.
+        model: String,
+    },
+    /// It is more than is left of the key's cap.
+    KeyCapReached {
+        /// What the request can cost at most.
+        needed: Nanocredits,
+        /// What is left of the cap.
+        left: Nanocredits,
+        /// What is set aside for the key's requests that are running.
+        held: Nanocredits,
+        /// The cap.
+        cap: Cap,
+        /// When it begins anew.
+        until: Option<DateTime<Utc>>,
+        /// The output limit that what is left pays for; absent where not even the input is paid for.
+        affordable_max_tokens: Option<u64>,
     },
     /// Nothing can be authorized now.
     CannotAuthorize {
@@ -188,13 +211,18 @@ impl Error {
         }
     }
 
-    /// A hold that was refused. `affordable` tells the output limit that an amount pays for.
-    pub fn of_refusal(refused: Refused, affordable: impl FnOnce(Nanocredits) -> Option<u64>) -> Self {
+    /// A hold for a model that was refused. `affordable` tells the output limit that an amount pays for.
+    pub fn of_refusal(refused: Refused, model: &str, affordable: impl FnOnce(Nanocredits) -> Option<u64>) -> Self {
         match refused {
             Refused::InsufficientCredits { needed, available, .. } => {
                 Self::InsufficientCredits { needed, available, affordable_max_tokens: affordable(available) }
             }
             Refused::CreditsHeld { needed, available, held } => Self::CreditsHeld { needed, available, held },
+            Refused::ModelNotAllowed => Self::ModelNotAllowed { model: model.to_owned() },
+            Refused::KeyCapReached { needed, left, held, cap, until } => {
+                let affordable_max_tokens = affordable(left);
+                Self::KeyCapReached { needed, left, held, cap, until, affordable_max_tokens }
+            }
             Refused::Unavailable { why, retry_after } => Self::CannotAuthorize { why, retry_after },
         }
     }

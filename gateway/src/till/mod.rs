@@ -39,6 +39,7 @@ pub mod spending;
 
 /// An authorization: from the lease, through a gate.
 mod authorize;
+mod key_cap;
 mod refill;
 mod slot;
 mod take;

@@ -14,6 +14,7 @@ use schemas::money::Nanocredits;
 use schemas::subject::StreamSubject;
 
 use super::message::StreamMessage;
+use super::reservations::Reservation;
 use super::state::{EventRow, State};
 use crate::life::{Closing, LifeState};
 
@@ -30,6 +31,8 @@ pub struct Written {
     pub notes: Vec<(u64, Note)>,
     /// Lives that were registered or changed.
     pub lives: BTreeSet<EmitterId>,
+    /// Reservations that were made or ended.
+    pub reservations: BTreeSet<RequestId>,
     /// Emitters of gateways that must be told how far they are.
     pub heard: BTreeSet<EmitterId>,
     /// Repeats: dropped if their bytes are those that are stored.
@@ -141,7 +144,25 @@ impl<'a> Batch<'a> {
             life.state = LifeState::Fenced;
         }
         self.written.lives.insert(gateway);
+        // Whatever of it can still come authorizes nothing.
+        for request_id in self.state.reservations.of_life(gateway) {
+            self.unreserve(request_id);
+        }
+        self.state.reservations.forget_life(gateway);
         Ok(())
+    }
+
+    /// Promises room below a key's cap to a request.
+    pub fn reserve(&mut self, request_id: RequestId, reservation: Reservation) {
+        self.state.reservations.insert(request_id, reservation);
+        self.written.reservations.insert(request_id);
+    }
+
+    /// The promise to a request is over, if there was one.
+    pub fn unreserve(&mut self, request_id: RequestId) {
+        if self.state.reservations.remove(request_id).is_some() {
+            self.written.reservations.insert(request_id);
+        }
     }
 
     fn gate_closed(&mut self, gateway: EmitterId, k: u16) {
@@ -191,7 +212,7 @@ impl<'a> Batch<'a> {
             })),
             FollowUp::SettleLateUsage { due, lost } => {
                 let unleased = self.state.books.accounts.get(&account_id).map_or(Nanocredits::ZERO, |a| a.unleased);
-                let paid = due.min(unleased);
+                let paid = due.min(unleased).min(self.left_of_cap(request_id).unwrap_or(Nanocredits::MAX));
                 // Both are at most `due + lost`, which was checked when they were told apart.
                 let loss = Nanocredits::new(lost.get() + (due.get() - paid.get()));
                 Payload::CreditsAdjusted(Box::new(CreditsAdjusted {
@@ -208,7 +229,24 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// What the key of a request, if it has a cap, can still spend.
+    fn left_of_cap(&self, request_id: RequestId) -> Option<Nanocredits> {
+        let books = &self.state.books;
+        let period = books.holds.get(&request_id)?.key_period?;
+        let cap = books.keys.get(&period.api_key_id)?.restrictions.cap?;
+        let spending = books.spending.get(&period).copied().unwrap_or_default();
+        let promised = self.state.reservations.of_key(period.api_key_id).ok()?;
+        Some([spending.charged, spending.held, promised].into_iter().fold(cap.credits, Nanocredits::minus_or_zero))
+    }
+
     fn append(&mut self, event: &Event, bytes: Bytes, position: u64) {
+        // Authorized, it is held and needs no promise; ended, it needs nothing.
+        if let Some(request_id) = event.header.request_id
+            && let Some(hold) = self.state.books.holds.get(&request_id)
+            && (hold.slots.authorization.is_some() || hold.slots.ending.is_some())
+        {
+            self.unreserve(request_id);
+        }
         self.state.head.position = position;
         self.written.events.push(EventRow {
             position,

@@ -8,7 +8,8 @@ use schemas::message::{
 use schemas::money::Nanocredits;
 use sqlx::PgPool;
 
-use super::refusal;
+use super::{refusal, unreadable};
+use crate::append::load::restrictions;
 
 /// A page of all accounts.
 pub async fn list_accounts(pool: &PgPool, ask: &ListAccounts) -> Result<AccountsReply, Refusal> {
@@ -56,8 +57,8 @@ pub async fn list_keys(pool: &PgPool, ask: &ListKeys) -> Result<KeysReply, Refus
         return Err(refusal(RefusalCode::UnknownAccount, format!("there is no account {}", ask.account_id)));
     }
     let mut rows = sqlx::query!(
-        "select api_key_id, account_id, key_prefix, name, expires_at, revoked, created_at from ledger.keys
-         where account_id = $1 and ($2::uuid is null or api_key_id > $2) order by api_key_id limit $3",
+        "select api_key_id, account_id, key_prefix, name, expires_at, models, cap, cap_period, revoked, created_at
+         from ledger.keys where account_id = $1 and ($2::uuid is null or api_key_id > $2) order by api_key_id limit $3",
         ask.account_id.0,
         ask.after.map(|id| id.0),
         limit as i64 + 1
@@ -67,16 +68,19 @@ pub async fn list_keys(pool: &PgPool, ask: &ListKeys) -> Result<KeysReply, Refus
     .map_err(away)?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let keys = rows.into_iter().map(|row| KeyReply {
-        api_key_id: ApiKeyId(row.api_key_id),
-        account_id: AccountId(row.account_id),
-        key_prefix: row.key_prefix,
-        name: row.name,
-        expires_at: row.expires_at,
-        revoked: row.revoked,
-        created_at: row.created_at,
+    let keys = rows.into_iter().map(|row| {
+        Ok(KeyReply {
+            api_key_id: ApiKeyId(row.api_key_id),
+            account_id: AccountId(row.account_id),
+            key_prefix: row.key_prefix,
+            name: row.name,
+            expires_at: row.expires_at,
+            restrictions: restrictions(row.models, row.cap, row.cap_period.as_deref()).map_err(unreadable)?,
+            revoked: row.revoked,
+            created_at: row.created_at,
+        })
     });
-    Ok(KeysReply { keys: keys.collect(), more })
+    Ok(KeysReply { keys: keys.collect::<Result<_, Refusal>>()?, more })
 }
 
 fn page(limit: u32) -> usize {

@@ -9,6 +9,7 @@ mod look_up_key;
 mod open_account;
 mod publish_price_book;
 mod register_life;
+mod reserve_key;
 mod revoke_key;
 mod set_margins;
 mod set_tier;
@@ -29,6 +30,11 @@ use crate::append::Batch;
 
 fn refusal(code: RefusalCode, message: impl Into<String>) -> Refusal {
     Refusal { code, message: message.into() }
+}
+
+/// A row that cannot be what the ledger wrote.
+fn unreadable(error: impl std::fmt::Display) -> Refusal {
+    refusal(RefusalCode::Unavailable, format!("the tables cannot be read: {error}"))
 }
 
 fn known<'b>(batch: &'b Batch<'_>, account_id: AccountId) -> Result<&'b Account, Refusal> {

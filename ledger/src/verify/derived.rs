@@ -7,6 +7,7 @@ use std::hash::Hash;
 use anyhow::Result;
 use schemas::books::{Books, Hold};
 use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use schemas::key_limits::KeyPeriod;
 use schemas::seq_set::SeqSet;
 use sqlx::PgConnection;
 
@@ -20,6 +21,7 @@ pub(super) async fn compare(db: &mut PgConnection, books: &Books, report: &mut R
     differences("leases", &books.leases, &tables.leases, report);
     differences("holds", &books.holds, &tables.holds, report);
     differences("keys", &books.keys, &tables.keys, report);
+    differences("key_spending", &books.spending, &tables.spending, report);
     differences("refs", &books.references, &tables.references, report);
     differences("emitters", &books.emitters, &tables.emitters, report);
     let as_map = |books: &Books| books.prices.clone().into_iter().collect::<HashMap<_, _>>();
@@ -84,6 +86,9 @@ async fn load_all(db: &mut PgConnection) -> Result<State> {
     }
     for id in sqlx::query_scalar!("select api_key_id from ledger.keys").fetch_all(&mut *db).await? {
         touched.keys.insert(ApiKeyId(id));
+    }
+    for row in sqlx::query!("select api_key_id, period_from from ledger.key_spending").fetch_all(&mut *db).await? {
+        touched.periods.insert(KeyPeriod { api_key_id: ApiKeyId(row.api_key_id), from: row.period_from });
     }
     for row in sqlx::query!("select account_id, reference from ledger.refs").fetch_all(&mut *db).await? {
         touched.references.insert((AccountId(row.account_id), row.reference));

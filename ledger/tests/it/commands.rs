@@ -71,6 +71,7 @@ async fn a_key_works_when_its_command_has_returned_and_a_revocation_waits_for_ev
         key_prefix: secret.prefix().to_owned(),
         name: "test".into(),
         expires_at: None,
+        restrictions: Default::default(),
         by: "test".into(),
         why: "test".into(),
     };
@@ -174,6 +175,7 @@ async fn accounts_and_keys_are_looked_through_page_by_page() {
             key_prefix: secret.prefix().to_owned(),
             name: format!("key {byte}"),
             expires_at: None,
+            restrictions: Default::default(),
             by: "t".into(),
             why: "t".into(),
         };

@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
+use crate::ids::{AccountId, ApiKeyId};
 use crate::ids::{AccountId, ApiKeyId, RequestId};
+use crate::key_limits::Restrictions;
 use crate::merkle::Hash;
 use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
@@ -34,6 +36,8 @@ pub mod command_name {
     pub const LIST_KEYS: &str = "list-keys";
     /// [`super::LookUpKey`] → [`super::KeyRecord`].
     pub const LOOK_UP_KEY: &str = "look-up-key";
+    /// [`crate::message::ReserveKey`] → [`crate::message::KeyReserved`].
+    pub const RESERVE_KEY: &str = "reserve-key";
     /// [`super::RevokeKey`] → [`super::KeyRevokedReply`].
     pub const REVOKE_KEY: &str = "revoke-key";
     /// Nothing (`null`) → [`super::PriceBookReply`].
@@ -244,6 +248,9 @@ pub struct IssueKey {
     pub name: String,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    #[serde(default)]
+    pub restrictions: Restrictions,
     /// Who does it.
     pub by: String,
     /// Why.
@@ -281,6 +288,9 @@ pub struct KeyRecord {
     pub tier: Tier,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    #[serde(default)]
+    pub restrictions: Restrictions,
     /// It is refused.
     pub revoked: bool,
     /// The ledger's position of these facts.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AccountReply;
 use crate::ids::{AccountId, ApiKeyId};
+use crate::key_limits::Restrictions;
 
 /// The largest page.
 pub const LARGEST_PAGE: u32 = 100;
@@ -62,6 +63,8 @@ pub struct KeyReply {
     pub name: String,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    pub restrictions: Restrictions,
     /// It is refused.
     pub revoked: bool,
     /// When it was issued.

@@ -1,6 +1,7 @@
 //! What gateways, operators and the ledger say to each other beside the stream, as JSON. None of it is a record.
 
 mod command;
+mod key_cap;
 mod lease;
 mod life;
 mod list;
@@ -11,6 +12,7 @@ pub use command::{
     OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey, SetMargins, SetTier,
     TierReply, command_name,
 };
+pub use key_cap::{KeyReserved, ReserveKey};
 pub use lease::{LeaseReply, LeaseRequest, Recall, Recalled};
 pub use life::{
     Appended, Beacon, Confirm, Confirmed, Heartbeat, Register, Registered, RevocationSeen, Revoked, TierChangedNotice,

@@ -12,6 +12,7 @@ mod system_client_leaves;
 mod system_credits;
 mod system_exact_charge;
 mod system_graceful_stop;
+mod system_key_limits;
 mod system_keys;
 mod system_kit;
 mod system_last_credit;
