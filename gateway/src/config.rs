@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
+use crate::address;
 use crate::secret::HashedSecret;
+use crate::tls::TlsFiles;
 use crate::upstream::Connection;
 
 /// The provider where nothing else is said.
@@ -45,6 +47,21 @@ pub struct Config {
     pub drain: Duration,
     /// How long providers are waited for.
     pub patience: Patience,
+    /// Who may ask from where.
+    pub network: Network,
+    /// The certificate, where TLS is spoken here.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Who may ask from where, and how slowly.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Proxies whose `X-Forwarded-For` and `-Proto` are believed.
+    pub trusted_proxies: Vec<address::Network>,
+    /// Web pages that may ask, as `https://chat.example.com`; none by default.
+    pub cors_origins: Vec<HeaderValue>,
+    /// For the whole body of a request.
+    pub body_patience: Duration,
 }
 
 /// How long a provider is waited for.
@@ -117,6 +134,18 @@ impl Config {
                 silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
                 total: seconds("LAYERS_UPSTREAM_TOTAL_SECONDS", 780)?,
             },
+            network: Network {
+                trusted_proxies: list(variable("LAYERS_TRUSTED_PROXIES"), |network| {
+                    network.parse().context("LAYERS_TRUSTED_PROXIES")
+                })?,
+                cors_origins: list(variable("LAYERS_CORS_ORIGINS"), origin)?,
+                body_patience: seconds("LAYERS_BODY_SECONDS", 60)?,
+            },
+            tls: match (variable("LAYERS_TLS_CERT"), variable("LAYERS_TLS_KEY")) {
+                (None, None) => None,
+                (Some(certificate), Some(key)) => Some(TlsFiles { certificate: certificate.into(), key: key.into() }),
+                _ => bail!("LAYERS_TLS_CERT and LAYERS_TLS_KEY belong together: one of them is not set"),
+            },
         })
     }
 }
@@ -130,6 +159,22 @@ fn listen(address: Option<String>, port: Option<String>) -> anyhow::Result<Socke
         }
         (None, None) => Ok(SocketAddr::from(([127, 0, 0, 1], 8080))),
     }
+}
+
+/// What stands between commas.
+fn list<T>(text: Option<String>, read: impl Fn(&str) -> anyhow::Result<T>) -> anyhow::Result<Vec<T>> {
+    let text = text.unwrap_or_default();
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect()
+}
+
+/// An origin as browsers write it.
+fn origin(text: &str) -> anyhow::Result<HeaderValue> {
+    let uri: Uri = text.parse().ok().with_context(|| format!("LAYERS_CORS_ORIGINS: '{text}' is no origin"))?;
+    let is_origin = uri.scheme().is_some() && uri.authority().is_some() && !text.ends_with('/') && uri.path() == "/";
+    if !is_origin {
+        bail!("LAYERS_CORS_ORIGINS: '{text}' is no origin such as https://chat.example.com");
+    }
+    HeaderValue::from_str(text).context("LAYERS_CORS_ORIGINS")
 }
 
 fn socket(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
@@ -184,6 +229,11 @@ mod tests {
             (&[("NATS_URL", "n"), ("LAYERS_MAX_CREDITS_PER_REQUEST", "-1")], "LAYERS_MAX_CREDITS_PER_REQUEST"),
             (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
             (&[("NATS_URL", "n"), ("LAYERS_ADMIN_KEY", "admin")], "LAYERS_ADMIN_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_TRUSTED_PROXIES", "10.0.0.0/8, proxy")], "LAYERS_TRUSTED_PROXIES"),
+            (&[("NATS_URL", "n"), ("LAYERS_CORS_ORIGINS", "*")], "LAYERS_CORS_ORIGINS"),
+            (&[("NATS_URL", "n"), ("LAYERS_CORS_ORIGINS", "https://a.example/chat")], "LAYERS_CORS_ORIGINS"),
+            (&[("NATS_URL", "n"), ("LAYERS_TLS_CERT", "cert.pem")], "LAYERS_TLS_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_BODY_SECONDS", "soon")], "LAYERS_BODY_SECONDS"),
             (&[("NATS_URL", "n"), ("LAYERS_ADMIN_LISTEN", "127.0.0.1:1")], "LAYERS_ADMIN_KEY"),
         ] {
             let error = read(variables).unwrap_err();

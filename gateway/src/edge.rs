@@ -4,9 +4,10 @@ use std::time::Duration;
 use schemas::money::Nanocredits;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Patience};
+use crate::config::{Config, Network, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
+use crate::failures::Failures;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::secret::HashedSecret;
@@ -26,6 +27,8 @@ struct Inner {
     admin_key: Option<HashedSecret>,
     max_credits_per_request: Nanocredits,
     patience: Patience,
+    network: Network,
+    failures: Failures,
     balances: Option<Balances>,
     log: Option<Log>,
     metrics: Metrics,
@@ -49,6 +52,8 @@ impl Edge {
             admin_key: config.admin_key,
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
+            network: config.network.clone(),
+            failures: Failures::default(),
             balances,
             log,
             metrics: Metrics::default(),
@@ -64,6 +69,16 @@ impl Edge {
     /// The way to providers.
     pub fn client(&self) -> &Client {
         &self.0.client
+    }
+
+    /// Who may ask from where.
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// Failed authentications.
+    pub fn failures(&self) -> &Failures {
+        &self.0.failures
     }
 
     /// The counters.

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::address::ClientAddress;
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::routes::OPEN;
@@ -23,7 +24,8 @@ pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -
     if open {
         return next.run(request).await;
     }
-    let caller = match authenticate(&edge, request.headers()).await {
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let caller = match authenticate(&edge, request.headers(), client).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -39,7 +41,7 @@ pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -
     response
 }
 
-async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {
+async fn authenticate(edge: &Edge, headers: &HeaderMap, client: Option<ClientAddress>) -> Result<Caller, Error> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(authorization) = given.next() else { return without_key(edge, headers).await };
     let secret = authorization.to_str().ok().and_then(bearer);
@@ -48,7 +50,22 @@ async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error>
     if given.next().is_some() {
         return Err(Error::BadKey { shown: "***".into() });
     }
-    edge.till().authenticate(secret).await.map_err(|error| Error::of_key(secret, &error))
+    // Only a key that is known to be good is let in from where too many wrong ones come.
+    if client.is_some_and(|client| edge.failures().too_many(client)) {
+        return edge.till().authenticate_known(secret).await.ok_or(Error::TooManyFailures);
+    }
+    edge.till().authenticate(secret).await.map_err(|error| {
+        let error = Error::of_key(secret, &error);
+        count(edge, client, &error);
+        error
+    })
+}
+
+/// What a guess comes to. A key that was good once is none, and a ledger that is away says nothing about a key.
+pub(crate) fn count(edge: &Edge, client: Option<ClientAddress>, error: &Error) {
+    if let (Some(client), Error::BadKey { .. } | Error::NotAdmin) = (client, error) {
+        edge.failures().count(client);
+    }
 }
 
 async fn without_key(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {

@@ -7,17 +7,29 @@ pub mod config;
 /// Logs.
 pub mod telemetry;
 
+/// TLS, where it is not a proxy's business.
+pub mod tls;
+
 // Connections in, and the graceful end.
 pub mod serve;
 
 // Which path is answered by what.
 pub mod routes;
 
+/// Who asks, by address.
+pub mod address;
+
+/// CORS and security headers.
+pub mod door;
+
 // `x-request-id`, on every response.
 pub mod request_id;
 
 // Authentication and rate limit, before every route that is not open.
 pub mod entrance;
+
+/// Failed authentications, by address.
+pub mod failures;
 
 /// Secrets by which somebody is let in.
 pub mod secret;

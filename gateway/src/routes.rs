@@ -9,6 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::log::{public, receipt};
+use crate::{admin, chat, credits, door, entrance, health, metrics, models, request_id};
 use crate::{admin, chat, credits, entrance, health, metrics, models, request_id};
 
 /// Routes without a key, by their patterns.
@@ -59,6 +60,7 @@ fn dressed(router: Router<Edge>, edge: Edge) -> Router {
     router
         .fallback(unknown)
         .layer(map_response(in_our_words))
+        .layer(from_fn_with_state(edge.clone(), door::pass))
         .layer(from_fn_with_state(edge.clone(), request_id::assign))
         .with_state(edge)
 }

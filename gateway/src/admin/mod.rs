@@ -22,8 +22,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use self::actor::Actor;
+use crate::address::ClientAddress;
 use crate::edge::Edge;
-use crate::entrance::bearer;
+use crate::entrance::{bearer, count};
 use crate::error::Error;
 use crate::routes::wrong_method;
 
@@ -62,7 +63,10 @@ pub fn router(edge: &Edge) -> Router<Edge> {
 
 /// Lets the operator in, and nobody else.
 async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    match authenticate(&edge, request.headers()).and_then(|()| Actor::of(request.headers()).map_err(Error::from)) {
+    let client = request.extensions().get::<ClientAddress>().copied();
+    match authenticate(&edge, request.headers(), client)
+        .and_then(|()| Actor::of(request.headers()).map_err(Error::from))
+    {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -71,11 +75,15 @@ async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -> Re
     }
 }
 
-fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<(), Error> {
+fn authenticate(edge: &Edge, headers: &HeaderMap, client: Option<ClientAddress>) -> Result<(), Error> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let key = given.next().and_then(|authorization| bearer(authorization.to_str().ok()?));
     match (key, given.next()) {
         (Some(key), None) if edge.is_admin_key(key.as_bytes()) => Ok(()),
-        _ => Err(Error::NotAdmin),
+        _ if client.is_some_and(|client| edge.failures().too_many(client)) => Err(Error::TooManyFailures),
+        _ => {
+            count(edge, client, &Error::NotAdmin);
+            Err(Error::NotAdmin)
+        }
     }
 }

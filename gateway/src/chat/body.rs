@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
+use crate::door::BodyPatience;
 use crate::error::Error;
 
 /// The largest body that is taken, bytes. Images come in it.
@@ -14,20 +15,21 @@ pub const LIMIT: usize = 10 * 1024 * 1024;
 /// A body that is too large is read and forgotten up to here, so that a client that is still sending can read the answer
 /// before the connection closes.
 const READ_AND_FORGET: usize = 4 * LIMIT;
-/// For the whole body: 10 MB over a slow line take so long.
+/// For the whole body, where nothing else is set up: 10 MB over a slow line take so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the body of a request.
 pub(crate) async fn read(request: Request) -> Result<Bytes, Error> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Error::BodyUnreadable);
+        return Err(Error::PackedBody);
     }
+    let patience = request.extensions().get::<BodyPatience>().map_or(PATIENCE, |patience| patience.0);
     let mut body = request.into_body();
     if body.size_hint().lower() > READ_AND_FORGET as u64 {
         return Err(Error::TooLarge);
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience;
     let Some(first) = next(&mut body, until).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() && first.len() <= LIMIT {
         return Ok(first);
@@ -84,6 +86,6 @@ mod tests {
     async fn what_is_packed_is_not_taken() {
         let mut request = of(10);
         request.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert!(matches!(read(request).await, Err(Error::BodyUnreadable)));
+        assert!(matches!(read(request).await, Err(Error::PackedBody)));
     }
 }

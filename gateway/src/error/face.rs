@@ -128,6 +128,13 @@ impl Error {
             Self::BadKey { shown } => bad_key(format!("Incorrect API key provided: {shown}.")),
             Self::RevokedKey => bad_key("This API key has been revoked."),
             Self::ExpiredKey => bad_key("This API key has expired."),
+            Self::TooManyFailures => Face::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "requests",
+                Some("too_many_failed_authentications"),
+                "Too many requests with wrong API keys came from your address. Please try again in a minute.",
+            )
+            .after(Duration::from_secs(60)),
             Self::NotAdmin => Face::invalid(
                 StatusCode::UNAUTHORIZED,
                 Some("invalid_admin_key"),
@@ -167,7 +174,12 @@ impl Error {
             Self::BodyUnreadable => Face::invalid(
                 StatusCode::BAD_REQUEST,
                 Some("unreadable_body"),
-                "The request body could not be read. Send it whole, and without a Content-Encoding.",
+                "The request body broke off before its end.",
+            ),
+            Self::PackedBody => Face::invalid(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Some("unsupported_content_encoding"),
+                "The request body is packed (Content-Encoding). Send it as it is.",
             ),
             Self::Invalid(invalid) => {
                 let mut face = Face::invalid(StatusCode::BAD_REQUEST, invalid.code, invalid.message.clone());
@@ -287,9 +299,12 @@ impl Error {
     /// The label under which it is counted: few values, stable.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::BadKey { .. } | Self::RevokedKey | Self::ExpiredKey | Self::NotAdmin => {
-                "not_authenticated"
-            }
+            Self::TooManyFailures
+            | Self::NoKey
+            | Self::BadKey { .. }
+            | Self::RevokedKey
+            | Self::ExpiredKey
+            | Self::NotAdmin => "not_authenticated",
             Self::RateLimited { .. } => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
@@ -312,6 +327,7 @@ impl Error {
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::BodyUnreadable
+            | Self::PackedBody
             | Self::Invalid(_)
             | Self::ModelNotFound { .. }
             | Self::NoReceipt

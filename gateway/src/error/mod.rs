@@ -29,6 +29,8 @@ pub enum Error {
     RevokedKey,
     /// A key whose time is over.
     ExpiredKey,
+    /// Too many failed authentications from one address.
+    TooManyFailures,
     /// Not the operator's key.
     NotAdmin,
     /// An operator's command was not carried out.
@@ -56,8 +58,10 @@ pub enum Error {
     TooLarge,
     /// The body did not come in time.
     BodyTimeout,
-    /// The body broke off, or came in an encoding that is not taken.
+    /// The body broke off.
     BodyUnreadable,
+    /// The body came in an encoding that is not taken.
+    PackedBody,
     /// A body that is not what the route takes.
     Invalid(Invalid),
     /// No such model, or one that is no longer sold.

@@ -28,5 +28,6 @@ mod system_reconcile;
 mod system_request_id;
 mod system_rerate;
 mod system_sdk;
+mod system_security;
 mod system_streams;
 mod system_test_mode;
