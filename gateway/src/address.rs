@@ -133,7 +133,9 @@ mod tests {
 
     fn of(peer: &str, forwarded: &[&str], trusted: &[&str]) -> IpAddr {
         let mut headers = HeaderMap::new();
-        forwarded.iter().for_each(|value| drop(headers.append("x-forwarded-for", value.parse().unwrap())));
+        for value in forwarded {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
         let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         ClientAddress::of(Peer { address: ip(peer), tls: false }, &headers, &trusted).address
     }

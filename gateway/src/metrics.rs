@@ -20,7 +20,7 @@ const BROKEN: &str = "layers_streams_broken_total";
 const BROKEN_HELP: &str = "Streams that ended with an error after they had begun.";
 
 /// How requests end: the labels of [`Error::label`], and `ok`.
-const OUTCOMES: [&str; 13] = [
+const OUTCOMES: [&str; 14] = [
     "ok",
     "invalid",
     "not_authenticated",
@@ -31,6 +31,7 @@ const OUTCOMES: [&str; 13] = [
     "not_allowed",
     "unavailable",
     "provider_failed",
+    "provider_denied",
     "settlement_unconfirmed",
     "cannot_read",
     "internal",

@@ -318,6 +318,7 @@ impl Error {
             | Self::Stopping
             | Self::StoppingCharged => "unavailable",
             Self::Upstream(Failure::Refused { .. }) => "invalid",
+            Self::Upstream(Failure::Denied { .. }) => "provider_denied",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",
             Self::CannotRead | Self::NotYetProjected => "cannot_read",
@@ -359,6 +360,12 @@ fn upstream(failure: &Failure) -> Face {
             "The model's provider is busy. Please try again.",
         )
         .after(Duration::from_secs(*retry_after)),
+        Failure::Limited { retry_after } => face(
+            StatusCode::TOO_MANY_REQUESTS,
+            "upstream_rate_limited",
+            "The model's provider limits the rate of requests. Please try again.",
+        )
+        .after(Duration::from_secs(*retry_after)),
         Failure::Refused { message, code, param } => {
             let mut face = Face::invalid(StatusCode::BAD_REQUEST, None, message.clone());
             face.code = code.clone().map(Cow::Owned);
@@ -376,7 +383,8 @@ fn upstream(failure: &Failure) -> Face {
             "upstream_error",
             "The model's provider sent an answer that could not be read.",
         ),
-        Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
+        // What our key and our balance there are is not the client's business.
+        Failure::Denied { .. } | Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
             face(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider failed.")
         }
     }
