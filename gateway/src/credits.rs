@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::{Extension, Json};
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use schemas::ids::AccountId;
 use schemas::money::Nanocredits;
 use serde::Serialize;
@@ -21,7 +22,7 @@ pub struct Balances {
 }
 
 /// An account's credits, in decimal strings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Credits {
     /// Posted: bought and not charged.
     balance: Nanocredits,

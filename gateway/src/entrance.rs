@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use crate::address::ClientAddress;
 use crate::edge::Edge;
 use crate::error::Error;
-use crate::routes::OPEN;
+use crate::routes::is_open;
 use crate::till::{Admission, Caller};
 
 const TEST_MODE: HeaderName = HeaderName::from_static("x-layers-test-mode");
@@ -20,7 +20,7 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
 
 /// Lets callers in whose key is good and whose limit is not reached, and tells them about it.
 pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let open = request.extensions().get::<MatchedPath>().is_some_and(|path| OPEN.contains(&path.as_str()));
+    let open = request.extensions().get::<MatchedPath>().is_some_and(|path| is_open(path.as_str()));
     if open {
         return next.run(request).await;
     }

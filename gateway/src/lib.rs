@@ -22,6 +22,9 @@ pub mod address;
 /// CORS and security headers.
 pub mod door;
 
+/// The OpenAPI document.
+pub mod openapi;
+
 // `x-request-id`, on every response.
 pub mod request_id;
 

@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use chrono::{NaiveDate, NaiveTime};
+use schemars::JsonSchema;
 use schemas::money::{PerMillion, PerThousand, Picodollars};
 use schemas::price_book::{Kind, Model, PriceBook, Prices, Status};
 use serde::Serialize;
@@ -12,14 +13,14 @@ use crate::error::{Error, Invalid};
 use crate::till::Caller;
 
 /// All models.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct List {
     object: &'static str,
     data: Vec<Entry>,
 }
 
 /// One model, in OpenAI's fields and ours.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Entry {
     id: String,
     object: &'static str,
@@ -38,7 +39,7 @@ pub struct Entry {
 }
 
 /// What customers pay, margin included: US$, exact.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Pricing {
     currency: &'static str,
     token_unit: &'static str,
@@ -50,7 +51,7 @@ struct Pricing {
     tiers: Vec<Tier>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TokenPrices {
     input: Option<String>,
     output: Option<String>,
@@ -58,7 +59,7 @@ struct TokenPrices {
     cache_write: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Tier {
     min_input_tokens: u64,
     #[serde(flatten)]

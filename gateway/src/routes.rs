@@ -1,46 +1,98 @@
-//! Which path is answered by what. Every route needs a key but those in [`OPEN`].
+//! Which path is answered by what. Every route needs a key but those in `OPEN_ROUTES`.
 
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::log::{public, receipt};
-use crate::{admin, chat, credits, door, entrance, health, metrics, models, request_id};
-use crate::{admin, chat, credits, entrance, health, metrics, models, request_id};
+use crate::openapi::{Operation, Route};
+use crate::{admin, chat, credits, door, entrance, health, metrics, models, openapi, request_id};
 
-/// Routes without a key, by their patterns.
-pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledger/tile/{level}/{*place}"];
-
-type Route = (&'static str, fn() -> MethodRouter<Edge>);
+/// Routes without a key.
+pub(crate) const OPEN_ROUTES: [Route; 5] = [
+    Route {
+        path: "/health",
+        handlers: || get(health::show),
+        operations: &[Operation::get("Whether this gateway can take requests now").gives::<health::Health>()],
+    },
+    Route {
+        path: "/metrics",
+        handlers: || get(metrics::show),
+        operations: &[Operation::get("Counters, for Prometheus").gives_text()],
+    },
+    Route { path: "/openapi.json", handlers: || get(openapi::show), operations: &[Operation::get("This document")] },
+    Route {
+        path: "/ledger/checkpoint",
+        handlers: || get(public::checkpoint),
+        operations: &[Operation::get("The newest signed checkpoint of the log").gives_text()],
+    },
+    Route {
+        path: "/ledger/tile/{level}/{*place}",
+        handlers: || get(public::tile),
+        operations: &[Operation::get("A tile of the log's Merkle tree").gives_bytes()],
+    },
+];
 
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: [Route; 5] = [
-    ("/chat/completions", || post(chat::complete)),
-    ("/models", || get(models::list)),
-    ("/models/{*id}", || get(models::one)),
-    ("/credits", || get(credits::show)),
-    ("/receipts/{request_id}", || get(receipt::show)),
+pub(crate) const API: [Route; 5] = [
+    Route {
+        path: "/chat/completions",
+        handlers: || post(chat::complete),
+        operations: &[Operation::post("A chat completion, whole or as a stream").takes::<openapi::ChatRequest>()],
+    },
+    Route {
+        path: "/models",
+        handlers: || get(models::list),
+        operations: &[Operation::get("The models that the key may ask, with their prices").gives::<models::List>()],
+    },
+    Route {
+        path: "/models/{*id}",
+        handlers: || get(models::one),
+        operations: &[Operation::get("A model").gives::<models::Entry>()],
+    },
+    Route {
+        path: "/credits",
+        handlers: || get(credits::show),
+        operations: &[Operation::get("What the account has").gives::<credits::Credits>()],
+    },
+    Route {
+        path: "/receipts/{request_id}",
+        handlers: || get(receipt::show),
+        operations: &[Operation::get("Proofs that a request's events are in the log (schemas/json/receipt.v1.json)")],
+    },
 ];
+
+/// Whether a path, by its pattern, needs no key.
+pub fn is_open(path: &str) -> bool {
+    OPEN_ROUTES.iter().any(|route| route.path == path)
+}
 
 /// Every path that is answered.
 pub fn paths() -> impl Iterator<Item = String> {
-    let api = API.iter().flat_map(|(path, _)| [format!("/v1{path}"), (*path).to_owned()]);
-    api.chain(OPEN.map(str::to_owned))
+    described().map(|(path, ..)| path)
+}
+
+/// Every path, whether it is open, and what it says of itself.
+pub(crate) fn described() -> impl Iterator<Item = (String, bool, &'static [Operation])> {
+    let api = API.iter().flat_map(|route| {
+        [format!("/v1{}", route.path), route.path.to_owned()].map(|path| (path, false, route.operations))
+    });
+    api.chain(OPEN_ROUTES.iter().map(|route| (route.path.to_owned(), true, route.operations)))
 }
 
 /// The clients' routes, with what stands before them. The admin API is among them, unless it has a port of its own.
 pub fn router(edge: Edge, with_admin: bool) -> Router {
-    let mut router = Router::new()
-        .route(OPEN[0], get(health::show))
-        .route(OPEN[1], get(metrics::show))
-        .route(OPEN[2], get(public::checkpoint))
-        .route(OPEN[3], get(public::tile));
-    for (path, method) in API {
-        router = router.route(&format!("/v1{path}"), method()).route(path, method());
+    let mut router = Router::new();
+    for route in &OPEN_ROUTES {
+        router = router.route(route.path, (route.handlers)());
+    }
+    for route in &API {
+        let under_v1 = format!("/v1{}", route.path);
+        router = router.route(&under_v1, (route.handlers)()).route(route.path, (route.handlers)());
     }
     router =
         router.method_not_allowed_fallback(wrong_method).route_layer(from_fn_with_state(edge.clone(), entrance::admit));
@@ -154,7 +206,7 @@ mod tests {
             for method in &methods {
                 let (status, id, body) = ask(&service, method, &path).await;
                 assert!(id.is_some_and(|id| uuid::Uuid::parse_str(&id).is_ok()), "{method} {path}");
-                if OPEN.contains(&pattern.as_str()) {
+                if is_open(&pattern) {
                     assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
                 } else {
                     assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");

@@ -19,27 +19,89 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
+use schemas::message::{
+    AccountOpenedReply, AccountReply, CreditsReply, KeyReply, KeyRevokedReply, PriceBookReply, TierReply,
+};
 
 use self::actor::Actor;
+use self::page::{Page, Wanted};
 use crate::address::ClientAddress;
 use crate::edge::Edge;
 use crate::entrance::{bearer, count};
 use crate::error::Error;
+use crate::openapi::{Operation, Route};
 use crate::routes::wrong_method;
 
-type Route = (&'static str, fn() -> MethodRouter<Edge>);
-
-const ROUTES: [Route; 9] = [
-    ("/admin/v1/accounts", || get(accounts::list).post(accounts::open)),
-    ("/admin/v1/accounts/{account_id}", || get(accounts::show)),
-    ("/admin/v1/accounts/{account_id}/tier", || post(accounts::set_tier)),
-    ("/admin/v1/accounts/{account_id}/credits", || post(credits::add)),
-    ("/admin/v1/accounts/{account_id}/adjustments", || post(credits::adjust)),
-    ("/admin/v1/accounts/{account_id}/keys", || get(keys::list).post(keys::issue)),
-    ("/admin/v1/keys/{api_key_id}/revoke", || post(keys::revoke)),
-    ("/admin/v1/prices", || get(prices::show).post(prices::publish)),
-    ("/admin/v1/margins", || post(prices::set_margins)),
+pub(crate) const ROUTES: [Route; 9] = [
+    Route {
+        path: "/admin/v1/accounts",
+        handlers: || get(accounts::list).post(accounts::open),
+        operations: &[
+            Operation::get("Accounts, in the order in which they were opened")
+                .asks::<Wanted>()
+                .gives::<Page<AccountReply>>(),
+            Operation::post("Opens an account and its sandbox").takes::<accounts::Open>().gives::<AccountOpenedReply>(),
+        ],
+    },
+    Route {
+        path: "/admin/v1/accounts/{account_id}",
+        handlers: || get(accounts::show),
+        operations: &[Operation::get("An account as it is now").gives::<AccountReply>()],
+    },
+    Route {
+        path: "/admin/v1/accounts/{account_id}/tier",
+        handlers: || post(accounts::set_tier),
+        operations: &[Operation::post("Changes an account's tier")
+            .takes::<accounts::ChangeTier>()
+            .gives::<TierReply>()],
+    },
+    Route {
+        path: "/admin/v1/accounts/{account_id}/credits",
+        handlers: || post(credits::add),
+        operations: &[Operation::post("Adds credits").takes::<credits::Movement>().gives::<CreditsReply>()],
+    },
+    Route {
+        path: "/admin/v1/accounts/{account_id}/adjustments",
+        handlers: || post(credits::adjust),
+        operations: &[Operation::post("Gives or takes credits as a correction")
+            .takes::<credits::Movement>()
+            .gives::<CreditsReply>()],
+    },
+    Route {
+        path: "/admin/v1/accounts/{account_id}/keys",
+        handlers: || get(keys::list).post(keys::issue),
+        operations: &[
+            Operation::get("An account's keys, in the order in which they were issued")
+                .asks::<Wanted>()
+                .gives::<Page<KeyReply>>(),
+            Operation::post("Issues a key and shows its secret, once").takes::<keys::Issue>().gives::<keys::Issued>(),
+        ],
+    },
+    Route {
+        path: "/admin/v1/keys/{api_key_id}/revoke",
+        handlers: || post(keys::revoke),
+        operations: &[Operation::post("Revokes a key; answers when every gateway refuses it")
+            .takes::<keys::Revoke>()
+            .gives::<KeyRevokedReply>()],
+    },
+    Route {
+        path: "/admin/v1/prices",
+        handlers: || get(prices::show).post(prices::publish),
+        operations: &[
+            Operation::get("The prices in force").gives::<PriceBookReply>(),
+            Operation::post("Publishes a catalogue as the next version of the prices")
+                .takes::<prices::Publish>()
+                .gives::<PriceBookReply>(),
+        ],
+    },
+    Route {
+        path: "/admin/v1/margins",
+        handlers: || post(prices::set_margins),
+        operations: &[Operation::post("Publishes the prices in force with other margins, as the next version")
+            .takes::<prices::Margins>()
+            .gives::<PriceBookReply>()],
+    },
 ];
 
 /// A command that is decided at once.
@@ -49,7 +111,7 @@ const REVOCATION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every path that is answered.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    ROUTES.iter().map(|(path, _)| *path)
+    ROUTES.iter().map(|route| route.path)
 }
 
 /// The routes, behind their own entrance. Without an operator's key there are none.
@@ -57,7 +119,7 @@ pub fn router(edge: &Edge) -> Router<Edge> {
     if !edge.has_admin_key() {
         return Router::new();
     }
-    let router = ROUTES.iter().fold(Router::new(), |router, (path, method)| router.route(path, method()));
+    let router = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handlers)()));
     router.method_not_allowed_fallback(wrong_method).route_layer(from_fn_with_state(edge.clone(), admit))
 }
 
