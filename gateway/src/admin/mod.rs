@@ -21,7 +21,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use schemas::message::{
-    AccountOpenedReply, AccountReply, CreditsReply, KeyReply, KeyRevokedReply, PriceBookReply, TierReply,
+    AccountOpenedReply, AccountReply, CreditsAdjustedReply, CreditsReply, KeyReply, KeyRevokedReply, PriceBookReply,
+    TierReply,
 };
 
 use self::actor::Actor;
@@ -65,8 +66,8 @@ pub(crate) const ROUTES: [Route; 9] = [
         path: "/admin/v1/accounts/{account_id}/adjustments",
         handlers: || post(credits::adjust),
         operations: &[Operation::post("Gives or takes credits as a correction")
-            .takes::<credits::Movement>()
-            .gives::<CreditsReply>()],
+            .takes::<credits::Adjustment>()
+            .gives::<CreditsAdjustedReply>()],
     },
     Route {
         path: "/admin/v1/accounts/{account_id}/keys",

@@ -35,8 +35,10 @@ fn refused(refusal: &Refusal) -> Face {
         RefusalCode::BadPriceBook => (StatusCode::BAD_REQUEST, "bad_price_book"),
         RefusalCode::UnknownModel => (StatusCode::BAD_REQUEST, "unknown_model"),
         RefusalCode::UnknownAccount => (StatusCode::NOT_FOUND, "unknown_account"),
+        RefusalCode::UnknownRequest => (StatusCode::NOT_FOUND, "unknown_request"),
         RefusalCode::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
         RefusalCode::ReferenceReused => (StatusCode::CONFLICT, "reference_reused"),
+        RefusalCode::CreditsLeased => (StatusCode::CONFLICT, "credits_leased"),
         RefusalCode::InsufficientCredits => (StatusCode::CONFLICT, "insufficient_credits"),
         RefusalCode::NotRegistered | RefusalCode::Unavailable => {
             tracing::warn!(%refusal, "command.refused");
@@ -45,6 +47,11 @@ fn refused(refusal: &Refusal) -> Face {
         }
     };
     let face = Face::invalid(status, Some(code), format!("The ledger refuses this: {}.", refusal.message));
-    // SDKs retry a 409, which would be refused again.
-    if status == StatusCode::CONFLICT { face.never_retry() } else { face }
+    match refusal.code {
+        // They come back by themselves.
+        RefusalCode::CreditsLeased => face.after(Duration::from_secs(3)),
+        // SDKs retry a 409, which would be refused again.
+        _ if status == StatusCode::CONFLICT => face.never_retry(),
+        _ => face,
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use schemas::books::{Applied, FollowUp, Note, Rejected};
+use schemas::books::{Applied, FollowUp, Note, Rejected, late_usage_reference};
 use schemas::event::{
     AuthorizationExpired, CreditsAdjusted, Event, ExpiryReason, GatewayFenced, Header, Payload, Source, encode_payload,
 };
@@ -218,7 +218,7 @@ impl<'a> Batch<'a> {
                 Payload::CreditsAdjusted(Box::new(CreditsAdjusted {
                     amount: Nanocredits::new(-paid.get()),
                     loss,
-                    reference: format!("late-usage:{request_id}"),
+                    reference: late_usage_reference(request_id),
                     by: "ledger".to_owned(),
                     why: "usage that came after its request had ended without a charge".to_owned(),
                 }))

@@ -404,8 +404,9 @@ impl Books {
             account.lost = account.lost.plus(lost)?;
             Ok(())
         })?;
-        // Usage that came late counts for its key as well.
-        if let Some(period) = header.request_id.and_then(|id| self.holds.get(&id)?.key_period) {
+        // Usage that came late counts for its key as well; an operator's corrections do not.
+        let late = header.request_id.filter(|request_id| reference == late_usage_reference(*request_id));
+        if let Some(period) = late.and_then(|id| self.holds.get(&id)?.key_period) {
             self.spend(period, Nanocredits::ZERO, Nanocredits::new(-amount.get()))?;
         }
         let key = (account_id, reference.to_owned());
@@ -434,6 +435,11 @@ impl Books {
         let account = self.accounts.get(&account_id(header)?).ok_or(Rejected::UnknownAccount)?;
         if account.livemode != header.livemode { Err(Rejected::WrongLivemode) } else { Ok(account) }
     }
+}
+
+/// Under which usage that came late is adjusted.
+pub fn late_usage_reference(request_id: RequestId) -> String {
+    format!("late-usage:{request_id}")
 }
 
 type Outcome = (Option<FollowUp>, Option<Note>);

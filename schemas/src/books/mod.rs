@@ -9,7 +9,7 @@ mod state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-pub use apply::{Applied, Rejected};
+pub use apply::{Applied, Rejected, late_usage_reference};
 pub use slots::{Authorization, Change, Ending, FollowUp, Slots};
 pub use state::{Account, ApiKey, Emitter, Hold, KeySpending, Lease, Published, Referenced};
 

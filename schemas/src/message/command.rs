@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
-use crate::ids::{AccountId, ApiKeyId};
 use crate::ids::{AccountId, ApiKeyId, RequestId};
 use crate::key_limits::Restrictions;
 use crate::merkle::Hash;
@@ -207,7 +206,7 @@ pub struct AdjustCredits {
 }
 
 /// What an adjustment came to.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreditsAdjustedReply {
     /// The account's credits now.
     #[serde(flatten)]
