@@ -48,6 +48,7 @@ struct Pricing {
     per_image: Option<String>,
     web_search_per_1k: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     tiers: Vec<Tier>,
 }
 

@@ -42,7 +42,9 @@ pub(crate) const API: [Route; 5] = [
     Route {
         path: "/chat/completions",
         handlers: || post(chat::complete),
-        operations: &[Operation::post("A chat completion, whole or as a stream").takes::<openapi::ChatRequest>()],
+        operations: &[Operation::post("A chat completion, whole or as a stream")
+            .takes::<openapi::ChatRequest>()
+            .streams()],
     },
     Route {
         path: "/models",

@@ -51,6 +51,11 @@ fn write() -> Value {
         let (path, parameters) = in_path(&path);
         for operation in operations {
             let own = operation.query.map(in_query).unwrap_or_default();
+            let mut content = Map::new();
+            content.insert(operation.gives.0.to_owned(), json!({ "schema": operation.gives.1(&mut generator) }));
+            if operation.streams {
+                content.insert("text/event-stream".to_owned(), json!({ "schema": { "type": "string" } }));
+            }
             let mut written = json!({
                 "operationId": operation_id(operation.method, &path),
                 "summary": operation.summary,
@@ -63,7 +68,7 @@ fn write() -> Value {
                 "responses": {
                     "200": {
                         "description": "Done.",
-                        "content": { operation.gives.0: { "schema": operation.gives.1(&mut generator) } },
+                        "content": content,
                     },
                     "default": {
                         "description": "What is wrong, in OpenAI's form.",

@@ -17,6 +17,7 @@ pub(crate) struct Operation {
     pub(crate) query: Option<SchemaOf>,
     pub(crate) takes: Option<SchemaOf>,
     pub(crate) gives: (&'static str, SchemaOf),
+    pub(crate) streams: bool,
 }
 
 /// Writes a type's schema, or a reference to it.
@@ -51,7 +52,7 @@ impl Operation {
     }
 
     const fn new(method: &'static str, summary: &'static str) -> Self {
-        Self { method, summary, query: None, takes: None, gives: ("application/json", object) }
+        Self { method, summary, query: None, takes: None, gives: ("application/json", object), streams: false }
     }
 
     /// Which members the query may have.
@@ -69,6 +70,12 @@ impl Operation {
     /// What the answer is.
     pub(crate) const fn gives<T: JsonSchema>(mut self) -> Self {
         self.gives = ("application/json", of::<T>);
+        self
+    }
+
+    /// The answer can also be a stream of server-sent events.
+    pub(crate) const fn streams(mut self) -> Self {
+        self.streams = true;
         self
     }
 

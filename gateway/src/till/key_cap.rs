@@ -88,7 +88,8 @@ impl KeyCaps {
 
 impl Key {
     fn begin(&mut self) -> bool {
-        let begins = !self.asking && !(self.waiting.is_empty() && self.dropped.is_empty() && self.curious.is_empty());
+        let rests = self.waiting.is_empty() && self.dropped.is_empty() && self.curious.is_empty();
+        let begins = !self.asking && !rests;
         self.asking |= begins;
         begins
     }

@@ -125,7 +125,7 @@ pub fn refused(connection: &Connection, status: StatusCode, retry_after: Option<
         408 | 504 | 524 => Failure::Timeout,
         429 => Failure::Limited { retry_after: retry_after.unwrap_or(BUSY_SECONDS).clamp(1, 60) },
         503 | 529 => Failure::Busy { retry_after: retry_after.unwrap_or(BUSY_SECONDS).clamp(1, 60) },
-        401 | 402 | 403 => {
+        401..=403 => {
             tracing::error!(
                 provider = connection.name(),
                 status,
