@@ -9,6 +9,7 @@ export LAYERS_PORT ?= 8080
 STATES ?= 10000000
 SEEDS ?= 10000
 DURATION ?= 60
+EVENTS ?= 1000000
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
 
@@ -21,10 +22,11 @@ run: ## run the whole system until Ctrl-C (GATEWAYS=1 LAYERS_PORT=8080)
 	@cargo build --release --workspace --bins
 	@exec $(target)/release/stack run
 
-setup: ## find or install the servers and SDKs that run and test need
+setup: ## find, install or build what tests need: servers, SDKs, the release before
 	@cargo build --workspace --bins
 	@$(target)/debug/stack setup
 	@dev/stack/sdk/setup
+	@$(target)/debug/stack previous-release
 
 test: setup ## run all tests
 	@command -v cargo-nextest > /dev/null || cargo install cargo-nextest --locked
@@ -57,10 +59,14 @@ bench: ## measure the system on this machine
 	@cargo build --quiet --release --workspace --bins
 	@exec $(target)/release/bench hot-account
 
+books: ## a made-up log of EVENTS=1000000 events, and what it costs to prove it
+	@cargo build --quiet --release -p ledger -p projector -p books
+	@$(target)/release/books --events $(EVENTS)
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos bench prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos bench books prepare-sqlx clean-data

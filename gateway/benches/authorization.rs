@@ -132,7 +132,7 @@ fn encode_usage_and_deduction(bencher: Bencher<'_, '_>) {
         usage,
         source: UsageSource::Provider,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         latency_ms: 900,
         ttft_ms: Some(300),
         streamed: true,

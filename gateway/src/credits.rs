@@ -1,8 +1,14 @@
 //! `GET /v1/credits`: what the account has, as the read model knows it. It may be a moment old, and says how old.
+//!
+//! With `?as_of=<position or time>`: what it had there, exactly. That is one look into an index, whatever the length of the
+//! history (docs/decisions/0009-journal.md).
+
+mod as_of;
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
@@ -12,6 +18,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
+use self::as_of::AsOf;
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::Caller;
@@ -75,17 +82,26 @@ impl Balances {
     }
 }
 
-/// `GET /v1/credits`.
+/// `GET /v1/credits`, now or as of a position or time.
 ///
 /// # Errors
-/// When the read model cannot be read, or does not know the account yet.
-pub async fn show(State(edge): State<Edge>, Extension(caller): Extension<Caller>) -> Result<Json<Credits>, Error> {
+/// When the read model cannot be read or does not know the account yet, or did not at that time; when the time makes no
+/// sense or has not come.
+pub async fn show(
+    State(edge): State<Edge>,
+    Extension(caller): Extension<Caller>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Json<Credits>, Error> {
+    let as_of = AsOf::asked(query)?;
     let balances = edge.balances().ok_or(Error::CannotRead)?;
-    let row = balances.of(caller.account_id).await.map_err(|error| {
+    let row = match as_of {
+        None => balances.of(caller.account_id).await.map(|row| row.ok_or(Error::NotYetProjected)),
+        Some(as_of) => balances.at(caller.account_id, as_of, Utc::now()).await,
+    };
+    let row = row.map_err(|error| {
         tracing::warn!(account.id = %caller.account_id, %error, "credits.unreadable");
         Error::CannotRead
-    })?;
-    let row = row.ok_or(Error::NotYetProjected)?;
+    })??;
     let amount = |text: String| text.parse::<Nanocredits>().map_err(|_| Error::Internal);
     Ok(Json(Credits {
         balance: amount(row.balance)?,

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::Utc;
-use ledger::append::{Item, StreamMessage, Submit, View, Writer};
+use ledger::append::{Item, StreamMessage, Submit, Unreadable, View, Writer};
 use ledger::command::{FirstPriceBook, GrantLease, RegisterLife};
 use ledger::stream::Announcer;
-use schemas::event::{CreditsDeducted, Event, EventData, Header, Source, encode};
+use schemas::event::{CreditsDeducted, EventData, Header, Source, encode};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::merkle::{Frontier, leaf_hash};
 use schemas::message::{AccountOpenedReply, AddCredits, LeaseRequest, OpenAccount};
@@ -146,7 +146,7 @@ async fn story(submit: &Submit, events: usize) -> Vec<Item> {
         request(life, account, 3 * n as u64)
     });
     let messages = all.zip(1..).map(|((subject, payload), stream_seq)| {
-        let event = Event::decode(&payload).map_err(|error| error.to_string());
+        let event = Unreadable::or_event(&payload);
         Item::Message(StreamMessage { generation: 0, stream_seq, subject, payload, recovered: false }, Some(event))
     });
     messages.take(events).collect()

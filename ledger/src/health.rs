@@ -69,7 +69,7 @@ const METRICS: [(&str, &str, &str); 16] = [
     ("layers_ledger_holds_open", "Holds that have not ended.", "gauge"),
     ("layers_ledger_hold_oldest_seconds", "Age of the oldest open hold.", "gauge"),
     ("layers_ledger_lost_nanocredits", "Borne by the platform in all.", "counter"),
-    ("layers_ledger_quarantined", "Messages in the quarantine.", "gauge"),
+    ("layers_ledger_quarantined", "Messages in the quarantine that nobody has dealt with.", "gauge"),
     (
         "layers_ledger_append_lag_ms",
         "How long the last event that was read had been in the stream, milliseconds.",
@@ -98,7 +98,7 @@ async fn metrics(State(shown): State<Shown>) -> Response {
     let row = sqlx::query!(
         r#"select count(*) as "open!", coalesce(extract(epoch from now() - min(authorized_time)), 0)::bigint as "oldest!",
                   (select coalesce(sum(lost), 0)::bigint from ledger.accounts) as "lost!",
-                  (select count(*) from ledger.quarantine) as "quarantined!",
+                  (select count(*) from ledger.quarantine where state = 'open') as "quarantined!",
                   (select count(*) from ledger.leases where not closed and granted > returned + charged) as "leases!",
                   (select coalesce(sum(leased), 0)::bigint from ledger.accounts) as "leased!",
                   (select count(*) from ledger.emitters where fenced) as "fences!",

@@ -24,7 +24,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
 use crate::checkpoint::{Checkpoints, Signed};
-use crate::command::{RegisterLife, current_prices, list_accounts, list_keys, look_up_key, revoked};
+use crate::command::{
+    DismissEntry, RegisterLife, ReplayEntry, current_prices, list_accounts, list_keys, look_up_key, revoked,
+};
 use crate::life::{Heard, LifeState, open_gates, tick};
 use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Reading};
@@ -162,6 +164,12 @@ impl Listener {
             command_name::LIST_ACCOUNTS => answer(&list_accounts(&self.pool, &read(payload)?).await?),
             command_name::LIST_KEYS => answer(&list_keys(&self.pool, &read(payload)?).await?),
             command_name::RESERVE_KEY => self.carry_out::<ReserveKey>(payload).await,
+            command_name::REPLAY_QUARANTINED => {
+                self.submit.command(ReplayEntry::read(&self.pool, read(payload)?).await?).await
+            }
+            command_name::DISMISS_QUARANTINED => {
+                self.submit.command(DismissEntry::read(&self.pool, read(payload)?).await?).await
+            }
             command_name::LOOK_UP_KEY => {
                 let ask: LookUpKey = read(payload)?;
                 answer(&look_up_key(&self.pool, &ask).await?)

@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
+
+use crate::place::position_at;
 
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,23 +47,15 @@ impl Range {
         let from = match from {
             None => 1,
             Some(Mark::Position(position)) => position.max(1),
+            // Times are counted in microseconds.
             Some(Mark::Time(time)) => {
-                let first =
-                    sqlx::query_scalar!("select min(position) from ledger.events where recorded_at >= $1", time)
-                        .fetch_one(&mut *db)
-                        .await?;
-                first.map_or(head + 1, |position| position as u64)
+                position_at(db, time - TimeDelta::microseconds(1)).await?.map_or(head + 1, |before| before as u64 + 1)
             }
         };
         let until = match until {
             None => head,
             Some(Mark::Position(position)) => position.min(head),
-            Some(Mark::Time(time)) => {
-                let last = sqlx::query_scalar!("select max(position) from ledger.events where recorded_at <= $1", time)
-                    .fetch_one(&mut *db)
-                    .await?;
-                last.map_or(0, |position| (position as u64).min(head))
-            }
+            Some(Mark::Time(time)) => position_at(db, time).await?.map_or(head, |position| (position as u64).min(head)),
         };
         Ok(Self { from, until })
     }

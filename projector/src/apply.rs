@@ -3,7 +3,7 @@
 //! | phase | what | locked |
 //! |---|---|---|
 //! | claim | the checkpoint is where we left it, and the version is still live (or not yet) | the checkpoint's row |
-//! | load | what is known of the requests in the batch | |
+//! | load | what is known of the requests and accounts in the batch | |
 //! | fold | what changes; pure | |
 //! | write | one statement a table | the rows |
 //! | move | the checkpoint, on condition of where it was | |
@@ -119,6 +119,15 @@ impl Version {
         live: bool,
         position: i64,
     ) -> Result<Self, sqlx::Error> {
+        // A projector that kept no journal may have read events for this version.
+        sqlx::query!(
+            "update projector.projection set history_from = position + 1
+             where name = $1 and version = $2 and history_from is null",
+            PROJECTION,
+            version
+        )
+        .execute(&mut *connection)
+        .await?;
         let memory = write::load_memory(connection, version).await?;
         Ok(Self { version, live, position, memory })
     }
@@ -152,7 +161,8 @@ impl Version {
         self.claim(transaction).await?;
         let decoded: Vec<_> = events.iter().map(|logged| Event::decode(&logged.event)).collect();
         let known = write::load_requests(transaction, self.version, &requests_in(&decoded)).await?;
-        let (changes, mut poisoned) = fold(&mut self.memory, known, events, decoded)?;
+        let standings = write::load_standings(transaction, self.version, &accounts_in(&decoded)).await?;
+        let (changes, mut poisoned) = fold(Batch::new(&mut self.memory, known, standings), events, decoded)?;
         if on_poison == OnPoison::Stop && !poisoned.is_empty() {
             let (position, poison) = poisoned.swap_remove(0);
             return Err(ApplyError::Poison { position, poison });
@@ -246,13 +256,19 @@ fn requests_in(events: &[Decoded]) -> Vec<(Uuid, DateTime<Utc>)> {
     wanted
 }
 
+fn accounts_in(events: &[Decoded]) -> Vec<Uuid> {
+    let ids = events.iter().flatten().filter_map(|event| event.header.account_id);
+    let mut wanted: Vec<_> = ids.map(|id| id.0).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
 fn fold(
-    memory: &mut Memory,
-    known: Vec<fold::Request>,
+    mut batch: Batch<'_>,
     events: &[Logged],
     decoded: Vec<Decoded>,
 ) -> Result<(Changes, Vec<(i64, Poison)>), ApplyError> {
-    let mut batch = Batch::new(memory, known);
     let mut poisoned = Vec::new();
     for (logged, event) in events.iter().zip(decoded) {
         let taken =

@@ -1,11 +1,10 @@
 use std::fmt;
-use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use crate::hash::KeyHash;
 
 const LIVE: &str = "lyr_live_";
 const TEST: &str = "lyr_test_";
@@ -48,56 +47,6 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({}…)", self.prefix())
-    }
-}
-
-/// SHA-256 of a key; 64 hexadecimal digits in text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct KeyHash(pub [u8; 32]);
-
-impl fmt::Display for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyHash({self})")
-    }
-}
-
-/// Not 64 hexadecimal digits.
-#[derive(Debug, thiserror::Error)]
-#[error("a key hash is 64 hexadecimal digits")]
-pub struct NotAHash;
-
-impl FromStr for KeyHash {
-    type Err = NotAHash;
-    fn from_str(text: &str) -> Result<Self, NotAHash> {
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(NotAHash);
-        }
-        let mut hash = [0; 32];
-        for (index, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| NotAHash)?;
-        }
-        Ok(Self(hash))
-    }
-}
-
-impl TryFrom<String> for KeyHash {
-    type Error = NotAHash;
-    fn try_from(text: String) -> Result<Self, NotAHash> {
-        text.parse()
-    }
-}
-
-impl From<KeyHash> for String {
-    fn from(hash: KeyHash) -> String {
-        hash.to_string()
     }
 }
 

@@ -48,7 +48,7 @@ pub enum Period {
 pub struct UnknownPeriod(String);
 
 /// One key in one period: what its spending is counted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyPeriod {
     /// The key.
     pub api_key_id: ApiKeyId,

@@ -4,10 +4,14 @@
 
 /// API keys: how a secret looks, and the only form in which it is kept.
 pub mod api_key;
+/// The AsyncAPI document of all that travels on NATS.
+pub mod asyncapi;
 /// The fold: events → accounts, leases, holds, keys, emitters.
 pub mod books;
 /// The facts: envelope and data of each event type.
 pub mod event;
+/// SHA-256 of keys and of messages.
+pub mod hash;
 /// Who is meant: accounts, requests, keys, emitters, events.
 pub mod ids;
 /// The log as a Merkle tree: hashes, tiles, proofs, signed checkpoints.

@@ -72,7 +72,7 @@ macro_rules! amount {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_decimal(f, self.0, $places)
+                write_decimal(f, self.0.into(), $places)
             }
         }
 
@@ -132,6 +132,17 @@ impl Nanocredits {
     }
 }
 
+/// A sum of amounts as people write it, counted in 10^-`places`: sums may be larger than any amount.
+pub fn decimal(smallest_units: i128, places: usize) -> String {
+    struct Decimal(i128, usize);
+    impl fmt::Display for Decimal {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_decimal(f, self.0, self.1)
+        }
+    }
+    Decimal(smallest_units, places).to_string()
+}
+
 impl Picodollars {
     /// An amount as providers write it in JSON, number or string, with an exponent or without, cut after the picodollar.
     /// `None` if it is no amount, or less than nothing.
@@ -159,8 +170,8 @@ impl Picodollars {
     }
 }
 
-fn write_decimal(f: &mut fmt::Formatter<'_>, value: i64, places: usize) -> fmt::Result {
-    let unit = 10_u64.pow(places as u32);
+fn write_decimal(f: &mut fmt::Formatter<'_>, value: i128, places: usize) -> fmt::Result {
+    let unit = 10_u128.pow(places as u32);
     let magnitude = value.unsigned_abs();
     let sign = if value < 0 { "-" } else { "" };
     let (whole, fraction) = (magnitude / unit, magnitude % unit);
@@ -204,6 +215,7 @@ mod tests {
         assert_eq!(Nanocredits::new(3_360_000_000).to_string(), "3.36");
         assert_eq!(Nanocredits::new(-1).to_string(), "-0.000000001");
         assert_eq!(Nanocredits::from_credits(100).unwrap().to_string(), "100");
+        assert_eq!(decimal(-i128::from(u64::MAX) * 10, 9), "-184467440737.09551615");
         assert_eq!(Nanocredits::new(3_360_000_000).in_dollars().unwrap().to_string(), "0.0336");
     }
 

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A set of sequence numbers, kept as inclusive ranges that neither touch nor overlap. Its text is PostgreSQL's `int8multirange`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct SeqSet {
     ranges: Vec<(u64, u64)>,
 }

@@ -117,6 +117,25 @@ impl Cell {
     }
 }
 
+/// Stands for whatever a subject can be about.
+pub(crate) struct Anything {
+    pub(crate) generation: u64,
+    pub(crate) account: AccountId,
+    pub(crate) emitter: EmitterId,
+    pub(crate) gate: u16,
+}
+
+/// A subject with its variable parts in braces, as documents name it: `layers.{cell}.lease`.
+pub(crate) fn address(subject: impl FnOnce(&Cell, &Anything) -> String) -> String {
+    let (nil, max) = (uuid::Uuid::nil(), uuid::Uuid::max());
+    let any = Anything { generation: u64::MAX, account: AccountId(nil), emitter: EmitterId(max), gate: u16::MAX };
+    subject(&Cell("{cell}".to_owned()), &any)
+        .replace(&any.generation.to_string(), "{generation}")
+        .replace(&nil.to_string(), "{account}")
+        .replace(&max.to_string(), "{emitter}")
+        .replace(&any.gate.to_string(), "{gate}")
+}
+
 /// What a message of the stream is, by its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamSubject {

@@ -16,6 +16,8 @@ pub mod process;
 
 pub mod servers;
 
+pub mod release;
+
 pub mod program;
 
 pub mod local;

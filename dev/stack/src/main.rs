@@ -12,6 +12,8 @@ enum Command {
     Run(RunOptions),
     /// Find or install nats-server and PostgreSQL.
     Setup,
+    /// Build the release before this one, from history, for the tests of a rolling upgrade.
+    PreviousRelease,
     /// Write what the database says about the queries in the code to `.sqlx`.
     PrepareSqlx {
         /// Only compare, and fail when something differs.
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Run(options) => stack::run::run(&options),
         Command::Setup => stack::servers::install(),
+        Command::PreviousRelease => previous_release(),
         Command::PrepareSqlx { check, packages } => stack::prepare_sqlx::prepare(check, &packages),
         Command::CleanData(data) => stack::run::clean_data(&data),
     };
@@ -38,5 +41,16 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Without history all tests but those of the upgrade can run: that is a warning here, and a failure there.
+fn previous_release() -> anyhow::Result<()> {
+    match stack::release::build() {
+        Err(error) if stack::release::lacks_history() => {
+            eprintln!("warning: {error:#}");
+            Ok(())
+        }
+        built => built,
     }
 }

@@ -27,6 +27,8 @@ pub struct Program<'a> {
     pub port: u16,
     /// Whether it sees our own variables too; not in tests.
     pub keep_env: bool,
+    /// The folder of another release's programs; our own otherwise.
+    pub release: Option<&'a Path>,
 }
 
 impl Program<'_> {
@@ -43,7 +45,10 @@ impl Program<'_> {
         }
         let process = Process::spawn(Spec {
             name: self.name.to_owned(),
-            program: place::program(self.program)?,
+            program: match self.release {
+                Some(folder) => folder.join(self.program),
+                None => place::program(self.program)?,
+            },
             args: self.args.iter().map(Into::into).collect(),
             env,
             keep_env: self.keep_env,
@@ -98,7 +103,8 @@ impl Simulator {
     pub(crate) fn spawn(dir: &Path, keep_env: bool) -> Result<Self> {
         let port = port::free()?;
         let env = vec![("LAYERS_SIMULATOR_LISTEN".to_owned(), format!("127.0.0.1:{port}"))];
-        let program = Program { name: "simulator", program: "simulator", args: &[], env, port, keep_env };
+        let program =
+            Program { name: "simulator", program: "simulator", args: &[], env, port, keep_env, release: None };
         Ok(Self { process: program.spawn(dir)?, port, _dir: None })
     }
 

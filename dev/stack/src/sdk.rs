@@ -1,4 +1,5 @@
-//! The official OpenAI SDKs, and an independent verifier of receipts, as `make setup` installs them (`dev/stack/sdk/setup`), to run a script with.
+//! The official OpenAI SDKs, an independent verifier of receipts and a validator of AsyncAPI documents, as `make setup` installs
+//! them (`dev/stack/sdk/setup`), to run a script with.
 
 use std::fs::File;
 use std::path::Path;
@@ -26,6 +27,14 @@ pub enum Sdk {
 /// When it is not installed or the script cannot be read.
 pub fn sigstore_script(script: &Path) -> Result<Command> {
     run_script("sigstore", "node", true, script)
+}
+
+/// A command that runs this module for Node with `@asyncapi/parser` and `ajv`, which are not ours.
+///
+/// # Errors
+/// When they are not installed or the script cannot be read.
+pub fn asyncapi_script(script: &Path) -> Result<Command> {
+    run_script("asyncapi", "node", true, script)
 }
 
 impl Sdk {

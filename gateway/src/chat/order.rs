@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemas::event::{RequestKind, UsageRecorded, UsageSource, UsageStatus};
+use schemas::event::{RequestKind, UsageError, UsageRecorded, UsageSource, UsageStatus};
 use schemas::ids::ApiKeyId;
 use schemas::price_book::PriceBook;
 use schemas::rate::{Bounds, Usage, rate};
@@ -42,7 +42,7 @@ pub(super) struct Went<'a> {
     pub(super) reported: Option<Reported>,
     pub(super) delivered: Delivered,
     pub(super) status: UsageStatus,
-    pub(super) error_message: Option<String>,
+    pub(super) error: Option<UsageError>,
     pub(super) first_byte: Option<Instant>,
 }
 
@@ -89,7 +89,7 @@ impl Order {
             usage,
             source,
             status: went.status,
-            error_message: went.error_message.clone(),
+            error: went.error.clone(),
             latency_ms: milliseconds(now.duration_since(self.arrived)),
             ttft_ms: went.first_byte.map(|at| milliseconds(at.duration_since(self.arrived))),
             streamed: self.streamed,

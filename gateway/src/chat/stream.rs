@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use schemas::event::{ReleaseReason, UsageStatus};
+use schemas::event::{ReleaseReason, UsageError, UsageErrorCode, UsageStatus};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -86,8 +86,9 @@ impl Pump {
         match self.stream(&hold, body).await {
             Ok(answering) => self.finish(hold, answering).await,
             Err(Broken::ClientGone) => {
-                let words = "the client left before the answer ended".to_owned();
-                let went = self.went(UsageStatus::Cancelled, Some(words));
+                let message = "the client left before the answer ended".to_owned();
+                let error = UsageError { code: UsageErrorCode::ClientGone, message };
+                let went = self.went(UsageStatus::Cancelled, Some(error));
                 self.charge(hold, &went);
             }
             Err(Broken::Stopping) => self.stop(hold).await,
@@ -191,7 +192,8 @@ impl Pump {
             on_its_own(hold.release(ReleaseReason::GatewayFailed, STOPPED.into()));
             return self.report(Error::Stopping).await;
         }
-        self.charge(hold, &self.went(UsageStatus::Error, Some(STOPPED.into())));
+        let error = UsageError { code: UsageErrorCode::GatewayStopped, message: STOPPED.into() };
+        self.charge(hold, &self.went(UsageStatus::Error, Some(error)));
         self.report(Error::StoppingCharged).await;
     }
 
@@ -205,7 +207,8 @@ impl Pump {
             on_its_own(hold.release(ReleaseReason::ProviderFailed, failure.words()));
             return self.report(Error::Upstream(failure)).await;
         }
-        self.charge(hold, &self.went(UsageStatus::Error, Some(failure.words())));
+        let error = UsageError { code: failure.code(), message: failure.words() };
+        self.charge(hold, &self.went(UsageStatus::Error, Some(error)));
         self.report(Error::UpstreamCharged(failure)).await;
     }
 
@@ -219,14 +222,14 @@ impl Pump {
         let _ = self.send(format!("data: {}\n\n", error.face().body()).into()).await;
     }
 
-    fn went(&self, status: UsageStatus, error_message: Option<String>) -> Went<'_> {
+    fn went(&self, status: UsageStatus, error: Option<UsageError>) -> Went<'_> {
         Went {
             served_model: self.course.model.as_deref(),
             provider_request_id: self.course.id.as_deref(),
             reported: self.course.reported,
             delivered: self.course.delivered,
             status,
-            error_message,
+            error,
             first_byte: self.first_byte,
         }
     }

@@ -91,7 +91,7 @@ fn settle_with(order: &Order, answer: &Answer<'_>, first_byte: Instant) -> Optio
         reported: answer.usage.and_then(|usage| Reported::read(usage.get())),
         delivered,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         first_byte: Some(first_byte),
     };
     let record = order.record(&went, Instant::now())?;

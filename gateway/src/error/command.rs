@@ -40,6 +40,8 @@ fn refused(refusal: &Refusal) -> Face {
         RefusalCode::ReferenceReused => (StatusCode::CONFLICT, "reference_reused"),
         RefusalCode::CreditsLeased => (StatusCode::CONFLICT, "credits_leased"),
         RefusalCode::InsufficientCredits => (StatusCode::CONFLICT, "insufficient_credits"),
+        RefusalCode::UnknownEntry => (StatusCode::NOT_FOUND, "unknown_entry"),
+        RefusalCode::EntryClosed | RefusalCode::StillRefused => (StatusCode::CONFLICT, "entry_closed"),
         RefusalCode::NotRegistered | RefusalCode::Unavailable => {
             tracing::warn!(%refusal, "command.refused");
             return unavailable("ledger_unavailable", "The ledger cannot do this right now. Please try again.")

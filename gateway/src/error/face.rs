@@ -233,6 +233,22 @@ impl Error {
                 unavailable("not_yet_available", "This account was opened a moment ago. Please try again.")
                     .after(Duration::from_secs(1))
             }
+            Self::AsOfNotYetKnown { reached, reached_at } => {
+                let at = reached_at.as_deref().map_or(String::new(), |time| format!(", recorded at {time}"));
+                let message = format!(
+                    "What was recorded up to 'as_of' is not all known yet: the last position that is known is {reached}{at}. \
+                     Please try again."
+                );
+                unavailable("not_yet_available", message).after(Duration::from_secs(1))
+            }
+            Self::NoAccountThen => Face::invalid(
+                StatusCode::NOT_FOUND,
+                Some("account_not_found"),
+                "This account did not exist at that time.",
+            ),
+            Self::HistoryNotBuilt => {
+                unavailable("history_not_available", "The history of that time has not been built yet.").never_retry()
+            }
             Self::NoReceipt => Face::invalid(
                 StatusCode::NOT_FOUND,
                 Some("receipt_not_found"),
@@ -321,7 +337,9 @@ impl Error {
             Self::Upstream(Failure::Denied { .. }) => "provider_denied",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",
-            Self::CannotRead | Self::NotYetProjected => "cannot_read",
+            Self::CannotRead | Self::NotYetProjected | Self::AsOfNotYetKnown { .. } | Self::HistoryNotBuilt => {
+                "cannot_read"
+            }
             Self::Internal | Self::Unprovable => "internal",
             Self::UnknownRoute { .. }
             | Self::WrongMethod { .. }
@@ -330,6 +348,7 @@ impl Error {
             | Self::BodyUnreadable
             | Self::PackedBody
             | Self::Invalid(_)
+            | Self::NoAccountThen
             | Self::ModelNotFound { .. }
             | Self::NoReceipt
             | Self::NotInLog { .. } => "invalid",

@@ -133,6 +133,17 @@ pub enum Error {
     CannotRead,
     /// The read models have no row for the account yet.
     NotYetProjected,
+    /// The read models, or the log, do not reach there yet.
+    AsOfNotYetKnown {
+        /// The last position that they know.
+        reached: i64,
+        /// When that was recorded.
+        reached_at: Option<String>,
+    },
+    /// The account did not exist then.
+    NoAccountThen,
+    /// The history of that time is built by the next rebuild only.
+    HistoryNotBuilt,
     /// The account has no request of this id: there is none, or it is another's.
     NoReceipt,
     /// The log's public form has nothing at this path.

@@ -61,9 +61,9 @@ impl OpenRequest {
 
     /// Its usage is known: both events are made now, and sent until they are acknowledged.
     pub(super) fn settle(self, mut usage: UsageRecorded) -> JoinHandle<Result<Settled, SettleError>> {
-        for text in [&mut usage.served_model, &mut usage.provider_request_id, &mut usage.error_message] {
-            text.iter_mut().for_each(cut);
-        }
+        let error = usage.error.as_mut().map(|error| &mut error.message);
+        let texts = [usage.served_model.as_mut(), usage.provider_request_id.as_mut(), error];
+        texts.into_iter().flatten().for_each(cut);
         let request_id = self.request.request_id;
         let settling = self.slot.lock().account.lease.settling(request_id, usage.charge);
         let charged = settling.unwrap_or_else(|wrong| {

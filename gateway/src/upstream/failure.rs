@@ -1,6 +1,7 @@
 //! What went wrong at the provider, and whose business it is.
 
 use axum::http::StatusCode;
+use schemas::event::UsageErrorCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -88,6 +89,23 @@ impl Failure {
             Self::Broken { status } => format!("the provider answered with status {status}"),
             Self::Said { .. } => "the provider reported an error in its answer".into(),
             Self::Refused { .. } => "the provider refused the request".into(),
+        }
+    }
+}
+
+impl Failure {
+    /// For events: what it is called where an answer had begun. Most kinds come before that, and end in a release.
+    pub fn code(&self) -> UsageErrorCode {
+        match self {
+            Self::Timeout => UsageErrorCode::ProviderTimeout,
+            Self::Cut | Self::Unreachable => UsageErrorCode::CutStream,
+            Self::TooLarge
+            | Self::Malformed
+            | Self::Unsendable
+            | Self::Busy { .. }
+            | Self::Broken { .. }
+            | Self::Said { .. }
+            | Self::Refused { .. } => UsageErrorCode::ProviderError,
         }
     }
 }

@@ -1,19 +1,17 @@
 //! One batch: stream messages and commands become rows. Pure: no clock, no I/O; time and ids come in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use schemas::books::{Applied, FollowUp, Note, Rejected, late_usage_reference};
-use schemas::event::{
-    AuthorizationExpired, CreditsAdjusted, Event, ExpiryReason, GatewayFenced, Header, Payload, Source, encode_payload,
-};
+use schemas::books::{Applied, FollowUp, Note, Rejected};
+use schemas::event::{Event, FROM_GATEWAYS, GatewayFenced, Header, Payload, Source, encode_payload};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::merkle::Grown;
-use schemas::money::Nanocredits;
 use schemas::subject::StreamSubject;
 
-use super::message::StreamMessage;
+use super::follow::follow_up_payload;
+use super::message::{StreamMessage, Unreadable};
 use super::reservations::Reservation;
 use super::state::{EventRow, State};
 use crate::life::{Closing, LifeState};
@@ -37,6 +35,21 @@ pub struct Written {
     pub heard: BTreeSet<EmitterId>,
     /// Repeats: dropped if their bytes are those that are stored.
     pub repeats: Vec<Repeat>,
+    /// How many messages came again, by emitter.
+    pub repeated: BTreeMap<EmitterId, i64>,
+    /// Entries of the quarantine that were replayed and refused again, with the new reason.
+    pub refused_again: Vec<(u64, String)>,
+}
+
+/// What came of an event of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Took {
+    /// Its event is appended at this position.
+    New(u64),
+    /// Under its emitter and seq an event was appended before.
+    Repeat,
+    /// It cannot be true.
+    Refused(String),
 }
 
 /// A message for the quarantine.
@@ -85,7 +98,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Applies one message of the stream. Whatever it is, the place in the stream moves past it.
-    pub fn read(&mut self, message: StreamMessage, event: Option<Result<Event, String>>) {
+    pub fn read(&mut self, message: StreamMessage, event: Option<Result<Event, Unreadable>>) {
         if !message.recovered {
             self.state.head.stream_seq = message.stream_seq;
             self.state.head.anchor = Some(message.anchor());
@@ -98,7 +111,7 @@ impl<'a> Batch<'a> {
                 }
             }
             (StreamSubject::Event, Some(Ok(event))) => self.gateway_event(message, event),
-            (StreamSubject::Event, Some(Err(reason))) => self.quarantine(message, None, reason),
+            (StreamSubject::Event, Some(Err(unreadable))) => self.unreadable(message, unreadable),
             _ => self.quarantine(message, None, "a subject that means nothing here".to_owned()),
         }
     }
@@ -126,7 +139,7 @@ impl<'a> Batch<'a> {
         let applied = self.state.books.apply(position, &event)?;
         self.state.own.seq += 1;
         self.append(&event, bytes.into(), position);
-        if let Applied::New { follow_up, note } = applied {
+        if let Applied::New { follow_up, note, .. } = applied {
             self.written.notes.extend(note.map(|note| (position, note)));
             if let Some(follow_up) = follow_up {
                 self.follow(&header, follow_up);
@@ -179,64 +192,86 @@ impl<'a> Batch<'a> {
     fn gateway_event(&mut self, message: StreamMessage, event: Event) {
         let header = event.header;
         self.written.heard.insert(header.emitter);
-        if !from_gateways(&event.payload) {
-            return self.quarantine(message, Some(&header), "a type that only the ledger says".to_owned());
+        if let Some(reason) = misplaced(&message, &event) {
+            return self.quarantine(message, Some(&header), reason.to_owned());
         }
-        if !addressed_to(&message.subject, &header, event.payload.type_name()) {
-            return self.quarantine(message, Some(&header), "the subject is not the event's".to_owned());
+        if self.is_quarantined(&header) {
+            return self.repeated(header.emitter);
         }
-        if self.state.quarantined.get(&header.emitter).is_some_and(|seqs| seqs.contains(header.seq)) {
-            return;
-        }
-        let position = self.state.head.position + 1;
-        match self.state.books.apply(position, &event) {
-            Ok(Applied::New { follow_up, note }) => {
-                self.append(&event, message.payload, position);
-                self.written.notes.extend(note.map(|note| (position, note)));
-                if let Some(follow_up) = follow_up {
-                    self.follow(&header, follow_up);
-                }
-            }
-            Ok(Applied::Duplicate) => {
+        match self.apply(&message, &event) {
+            Took::New(_) => {}
+            Took::Repeat => {
+                self.repeated(header.emitter);
                 self.written.repeats.push(Repeat { message, emitter: header.emitter, seq: header.seq });
             }
-            Err(rejected) => self.quarantine(message, Some(&header), rejected.to_string()),
+            Took::Refused(reason) => self.quarantine(message, Some(&header), reason),
         }
+    }
+
+    fn unreadable(&mut self, message: StreamMessage, unreadable: Unreadable) {
+        let Unreadable { header, reason } = unreadable;
+        if let Some(header) = &header {
+            self.written.heard.insert(header.emitter);
+            if self.is_quarantined(header) {
+                return self.repeated(header.emitter);
+            }
+        }
+        self.quarantine(message, header.as_ref(), reason);
+    }
+
+    /// Applies a message of the quarantine as if it came from the stream now.
+    pub fn replay(&mut self, message: &StreamMessage, event: &Event) -> Took {
+        if let Some(reason) = misplaced(message, event) {
+            return Took::Refused(reason.to_owned());
+        }
+        let replayed = self.apply(message, event);
+        if let Took::New(_) = replayed {
+            let Header { emitter, seq, .. } = event.header;
+            self.written.heard.insert(emitter);
+            if let Some(quarantined) = self.state.quarantined.get_mut(&emitter) {
+                quarantined.remove(seq);
+            }
+        }
+        replayed
+    }
+
+    /// A message of the quarantine is given up: whoever said it need not keep it.
+    pub fn dismissed(&mut self, header: &Header) {
+        self.written.heard.insert(header.emitter);
+        self.state.quarantined.entry(header.emitter).or_default().insert(header.seq);
+    }
+
+    /// An event of a gateway changes the books and is appended, as it came, with what follows from it; or nothing changes.
+    fn apply(&mut self, message: &StreamMessage, event: &Event) -> Took {
+        let position = self.state.head.position + 1;
+        match self.state.books.apply(position, event) {
+            Ok(Applied::New { follow_up, note, .. }) => {
+                self.append(event, message.payload.clone(), position);
+                self.written.notes.extend(note.map(|note| (position, note)));
+                if let Some(follow_up) = follow_up {
+                    self.follow(&event.header, follow_up);
+                }
+                Took::New(position)
+            }
+            Ok(Applied::Duplicate) => Took::Repeat,
+            Err(rejected) => Took::Refused(rejected.to_string()),
+        }
+    }
+
+    fn is_quarantined(&self, header: &Header) -> bool {
+        self.state.quarantined.get(&header.emitter).is_some_and(|seqs| seqs.contains(header.seq))
+    }
+
+    fn repeated(&mut self, emitter: EmitterId) {
+        *self.written.repeated.entry(emitter).or_default() += 1;
     }
 
     fn follow(&mut self, header: &Header, follow_up: FollowUp) {
         let (Some(account_id), Some(request_id)) = (header.account_id, header.request_id) else { return };
-        let payload = match follow_up {
-            FollowUp::ExpireAtOnce => Payload::AuthorizationExpired(Box::new(AuthorizationExpired {
-                reason: ExpiryReason::AuthorizedAfterFence,
-            })),
-            FollowUp::SettleLateUsage { due, lost } => {
-                let unleased = self.state.books.accounts.get(&account_id).map_or(Nanocredits::ZERO, |a| a.unleased);
-                let paid = due.min(unleased).min(self.left_of_cap(request_id).unwrap_or(Nanocredits::MAX));
-                // Both are at most `due + lost`, which was checked when they were told apart.
-                let loss = Nanocredits::new(lost.get() + (due.get() - paid.get()));
-                Payload::CreditsAdjusted(Box::new(CreditsAdjusted {
-                    amount: Nanocredits::new(-paid.get()),
-                    loss,
-                    reference: late_usage_reference(request_id),
-                    by: "ledger".to_owned(),
-                    why: "usage that came after its request had ended without a charge".to_owned(),
-                }))
-            }
-        };
+        let payload = follow_up_payload(&self.state.books, account_id, request_id, follow_up);
         if let Err(error) = self.say(payload, Some((account_id, header.livemode)), Some(request_id)) {
             tracing::error!(request.id = %request_id, %error, "a follow-up was rejected by the books");
         }
-    }
-
-    /// What the key of a request, if it has a cap, can still spend.
-    fn left_of_cap(&self, request_id: RequestId) -> Option<Nanocredits> {
-        let books = &self.state.books;
-        let period = books.holds.get(&request_id)?.key_period?;
-        let cap = books.keys.get(&period.api_key_id)?.restrictions.cap?;
-        let spending = books.spending.get(&period).copied().unwrap_or_default();
-        let promised = self.state.reservations.of_key(period.api_key_id).ok()?;
-        Some([spending.charged, spending.held, promised].into_iter().fold(cap.credits, Nanocredits::minus_or_zero))
     }
 
     fn append(&mut self, event: &Event, bytes: Bytes, position: u64) {
@@ -257,6 +292,7 @@ impl<'a> Batch<'a> {
             emitter: event.header.emitter,
             seq: event.header.seq,
             bytes,
+            recorded_at: None,
         });
     }
 
@@ -271,15 +307,13 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn from_gateways(payload: &Payload) -> bool {
-    matches!(
-        payload,
-        Payload::RequestAuthorized(_)
-            | Payload::UsageRecorded(_)
-            | Payload::CreditsDeducted(_)
-            | Payload::AuthorizationReleased(_)
-            | Payload::LeaseReturned(_)
-    )
+/// Why a message cannot be what its event says, whatever that is.
+fn misplaced(message: &StreamMessage, event: &Event) -> Option<&'static str> {
+    let event_type = event.payload.type_name();
+    if !FROM_GATEWAYS.contains(&event_type) {
+        return Some("a type that only the ledger says");
+    }
+    (!addressed_to(&message.subject, &event.header, event_type)).then_some("the subject is not the event's")
 }
 
 /// `…events.<account>.<type>` must be what the envelope says: consumers filter by it.

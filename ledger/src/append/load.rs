@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use schemas::api_key::KeyHash;
 use schemas::books::{
-    Account, ApiKey, Authorization, Emitter, Ending, Hold, KeySpending, Lease, Published, Referenced, Slots,
+    Account, ApiKey, Authorization, Closed, ClosedAs, Emitter, Ending, Hold, KeySpending, Lease, Published, Referenced,
+    Slots,
 };
+use schemas::hash::MessageHash;
 use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use schemas::key_limits::{Cap, KeyPeriod, Restrictions};
 use schemas::money::Nanocredits;
@@ -97,6 +100,7 @@ pub(crate) async fn touched(db: &mut PgConnection, state: &mut State, mut touche
     leases(db, state, &mut touched).await?;
     emitters(db, state, &touched).await?;
     references(db, state, &touched).await?;
+    closed(db, state, &touched).await?;
     accounts(db, state, &touched).await
 }
 
@@ -116,43 +120,8 @@ async fn reservations(db: &mut PgConnection, state: &mut State) -> Result<(), Lo
 async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
     let wanted: Vec<Uuid> =
         touched.holds.iter().filter(|id| !state.books.holds.contains_key(id)).map(|id| id.0).collect();
-    if !wanted.is_empty() {
-        let rows = sqlx::query!(
-            "select request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged,
-                    capped_key, capped_from
-             from ledger.holds where request_id = any($1)",
-            &wanted
-        )
-        .fetch_all(db)
-        .await?;
-        for row in rows {
-            let ending = match (row.ending.as_deref(), row.claimed) {
-                (None, _) => None,
-                (Some("deducted"), Some(claim)) => Some(Ending::Deducted(Nanocredits::new(claim))),
-                (Some("released"), _) => Some(Ending::Released),
-                (Some("expired"), _) => Some(Ending::Expired),
-                (Some(other), _) => return Err(corrupt("holds", other).into()),
-            };
-            let authorization =
-                row.hold.zip(row.counts).map(|(hold, counts)| Authorization { hold: Nanocredits::new(hold), counts });
-            let hold = Hold {
-                request_id: RequestId(row.request_id),
-                account_id: AccountId(row.account_id),
-                gateway: row.gateway.map(EmitterId),
-                authorized_at: row.authorized_at.map(|position| position as u64),
-                key_period: row
-                    .capped_key
-                    .zip(row.capped_from)
-                    .map(|(key, from)| KeyPeriod { api_key_id: ApiKeyId(key), from }),
-                slots: Slots {
-                    authorization,
-                    usage: row.usage.map(Nanocredits::new),
-                    ending,
-                    charged: row.charged.map(Nanocredits::new),
-                },
-            };
-            state.books.holds.insert(hold.request_id, hold);
-        }
+    for (hold, _) in hold_rows(db, &wanted).await? {
+        state.books.holds.insert(hold.request_id, hold);
     }
     for id in &touched.holds {
         if let Some(hold) = state.books.holds.get(id) {
@@ -163,6 +132,54 @@ async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) 
         }
     }
     Ok(())
+}
+
+/// Requests as they are in the table, with the time at which each authorization was appended.
+pub(crate) async fn hold_rows(
+    db: &mut PgConnection,
+    wanted: &[Uuid],
+) -> Result<Vec<(Hold, Option<DateTime<Utc>>)>, LoadError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        "select request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged,
+                authorized_time, capped_key, capped_from
+         from ledger.holds where request_id = any($1)",
+        wanted
+    )
+    .fetch_all(db)
+    .await?;
+    let mut holds = Vec::with_capacity(rows.len());
+    for row in rows {
+        let ending = match (row.ending.as_deref(), row.claimed) {
+            (None, _) => None,
+            (Some("deducted"), Some(claim)) => Some(Ending::Deducted(Nanocredits::new(claim))),
+            (Some("released"), _) => Some(Ending::Released),
+            (Some("expired"), _) => Some(Ending::Expired),
+            (Some(other), _) => return Err(corrupt("holds", other).into()),
+        };
+        let authorization =
+            row.hold.zip(row.counts).map(|(hold, counts)| Authorization { hold: Nanocredits::new(hold), counts });
+        let hold = Hold {
+            request_id: RequestId(row.request_id),
+            account_id: AccountId(row.account_id),
+            gateway: row.gateway.map(EmitterId),
+            authorized_at: row.authorized_at.map(|position| position as u64),
+            key_period: row
+                .capped_key
+                .zip(row.capped_from)
+                .map(|(key, from)| KeyPeriod { api_key_id: ApiKeyId(key), from }),
+            slots: Slots {
+                authorization,
+                usage: row.usage.map(Nanocredits::new),
+                ending,
+                charged: row.charged.map(Nanocredits::new),
+            },
+        };
+        holds.push((hold, row.authorized_time));
+    }
+    Ok(holds)
 }
 
 async fn leases(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
@@ -228,7 +245,7 @@ async fn emitters(db: &mut PgConnection, state: &mut State, touched: &Touched) -
     }
     let rows = sqlx::query!(
         r#"select emitter as "emitter!", seq as "seq!" from ledger.quarantine
-           where emitter = any($1) and seq is not null"#,
+           where emitter = any($1) and seq is not null and state <> 'replayed'"#,
         &wanted
     )
     .fetch_all(db)
@@ -342,6 +359,37 @@ async fn references(db: &mut PgConnection, state: &mut State, touched: &Touched)
             loss: Nanocredits::new(row.loss),
         };
         state.books.references.insert((AccountId(row.account_id), row.reference), referenced);
+    }
+    Ok(())
+}
+
+/// Entries of the quarantine that were dealt with; one that is open, or not there, is not among them.
+async fn closed(db: &mut PgConnection, state: &mut State, touched: &Touched) -> Result<(), LoadError> {
+    if touched.quarantined.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = touched.quarantined.iter().map(|id| *id as i64).collect();
+    let rows = sqlx::query!(
+        r#"select id, state, position as "position!", sha256(message) as "sha256!", emitter, seq from ledger.quarantine
+           where id = any($1) and state <> 'open'"#,
+        &ids
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let closed_as = match row.state.as_str() {
+            "replayed" => ClosedAs::Replayed,
+            "dismissed" => ClosedAs::Dismissed,
+            other => return Err(corrupt("quarantine", other).into()),
+        };
+        let sha256 = row.sha256.try_into().map_err(|_| corrupt("quarantine", "the hash is not a SHA-256"))?;
+        let closed = Closed {
+            position: row.position as u64,
+            closed_as,
+            sha256: MessageHash(sha256),
+            said: row.emitter.map(EmitterId).zip(row.seq.map(|seq| seq as u64)),
+        };
+        state.books.closed.entry(row.id as u64).or_insert(closed);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! | answer | replies, and word to each emitter how far it is appended | nothing |
 
 mod batch;
+mod follow;
 mod head;
 pub(crate) mod load;
 mod message;
@@ -20,11 +21,12 @@ mod store;
 mod touched;
 mod writer;
 
-pub use batch::{Batch, Written};
+pub use batch::{Batch, Took, Written};
+pub(crate) use follow::follow_up_payload;
 pub use head::{Anchor, Head};
-pub use message::StreamMessage;
+pub use message::{StreamMessage, Unreadable};
 pub use reservations::{Reservation, Reservations};
 pub use state::{EventRow, State};
-pub use store::{claim, ending_name};
+pub use store::{StoreError, claim, ending_name, store};
 pub use touched::Touched;
 pub use writer::{Command, Item, Outcome, Submit, View, Writer, answer};

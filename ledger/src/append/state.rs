@@ -89,6 +89,8 @@ pub struct EventRow {
     pub seq: u64,
     /// Its own bytes.
     pub bytes: bytes::Bytes,
+    /// When it was appended, if it was before: in the database that it is brought from.
+    pub recorded_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::tree;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub enum StoreError {
     /// The database failed or refused.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -24,7 +24,7 @@ pub(super) enum StoreError {
 }
 
 /// Writes everything of a batch within the caller's transaction.
-pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
+pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     // First, so that of two writers the stale one stops here and locks nothing else.
     head(db, state).await?;
     accounts(db, &state.books).await?;
@@ -36,6 +36,7 @@ pub(super) async fn store(db: &mut PgConnection, state: &State, written: &Writte
     reservations(db, state, written).await?;
     references(db, &state.books).await?;
     prices(db, &state.books).await?;
+    closed(db, &state.books).await?;
     lives(db, state, written).await?;
     events(db, written).await?;
     tree::store(db, &written.tiles).await?;
@@ -73,10 +74,17 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
     let requests: Vec<_> = rows.iter().map(|row| row.request_id).collect();
     let emitters: Vec<_> = rows.iter().map(|row| row.emitter.0).collect();
     let seqs: Vec<i64> = rows.iter().map(|row| row.seq as i64).collect();
+    // A clock may be set back, the time in the log does not go back: a month is a range of positions.
     let bytes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_ref()).collect();
+    let times: Vec<Option<chrono::DateTime<chrono::Utc>>> = rows.iter().map(|row| row.recorded_at).collect();
     sqlx::query!(
-        "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event)
-         select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[])",
+        "insert into ledger.events (position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
+         select position, event_id, event_type, account_id, request_id, emitter, seq, event,
+                coalesce(new.recorded_at, recorded.at)
+         from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[],
+                     $9::timestamptz[])
+              as new(position, event_id, event_type, account_id, request_id, emitter, seq, event, recorded_at)
+         cross join (select greatest(now(), max(recorded_at)) as at from ledger.events where position = $10) as recorded",
         &positions,
         &ids,
         &types,
@@ -84,7 +92,9 @@ async fn events(db: &mut PgConnection, written: &Written) -> Result<(), StoreErr
         &requests as &[Option<uuid::Uuid>],
         &emitters,
         &seqs,
-        &bytes as &[&[u8]]
+        &bytes as &[&[u8]],
+        &times as &[Option<chrono::DateTime<chrono::Utc>>],
+        positions.first().map_or(0, |first| first - 1)
     )
     .execute(&mut *db)
     .await?;
@@ -369,6 +379,23 @@ async fn prices(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> 
     Ok(())
 }
 
+async fn closed(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
+    for (id, closed) in books.changed.closed.iter().filter_map(|id| books.closed.get(id).map(|closed| (id, closed))) {
+        sqlx::query!(
+            "update ledger.quarantine set state = $2, position = $3, emitter = coalesce(emitter, $4), seq = coalesce(seq, $5)
+             where id = $1",
+            *id as i64,
+            closed.closed_as.name(),
+            closed.position as i64,
+            closed.said.map(|(emitter, _)| emitter.0),
+            closed.said.map(|(_, seq)| seq as i64)
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn lives(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
     for (gateway, life) in written.lives.iter().filter_map(|id| state.lives.get(id).map(|life| (id, life))) {
         let gates: Vec<i64> = life.gates.iter().map(|seq| *seq as i64).collect();
@@ -410,6 +437,25 @@ async fn oddities(db: &mut PgConnection, state: &State, written: &Written) -> Re
             row.seq.map(|seq| seq as i64),
             row.reason,
             row.message.payload.as_ref()
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    for (id, reason) in &written.refused_again {
+        sqlx::query!(
+            "update ledger.quarantine set retry_reason = $2, retried_at = now() where id = $1 and state = 'open'",
+            *id as i64,
+            reason
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    for (emitter, count) in &written.repeated {
+        sqlx::query!(
+            "insert into ledger.repeats (emitter, count) values ($1, $2)
+             on conflict (emitter) do update set count = repeats.count + excluded.count, last_at = now()",
+            emitter.0,
+            count
         )
         .execute(&mut *db)
         .await?;

@@ -29,6 +29,8 @@ pub struct Touched {
     pub references: HashSet<(AccountId, String)>,
     /// Accounts by the reference under which they were opened.
     pub opened_as: HashSet<String>,
+    /// Entries of the quarantine.
+    pub quarantined: HashSet<u64>,
 }
 
 impl Touched {

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::batch::{Batch, Repeat, Written};
 use super::head::Head;
 use super::load::{self, LoadError};
-use super::message::StreamMessage;
+use super::message::{StreamMessage, Unreadable};
 use super::state::State;
 use super::store::{StoreError, store};
 use super::touched::Touched;
@@ -28,6 +28,8 @@ use crate::tree;
 const BATCH: usize = 1_000;
 /// Beyond so many rows in memory the state is forgotten and loaded anew as needed.
 const REMEMBERED: usize = 400_000;
+/// By this name `public.position_at` knows an append that runs, and may still bring events that were recorded by now.
+const SESSION: &str = "ledger-append";
 /// A restart of PostgreSQL takes a second or two; asked this often, it is noticed at once.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -53,7 +55,7 @@ pub fn answer(value: &impl Serialize) -> Outcome {
 /// What the writer takes.
 pub enum Item {
     /// From the stream, with the event in it if it should be one.
-    Message(StreamMessage, Option<Result<Event, String>>),
+    Message(StreamMessage, Option<Result<Event, Unreadable>>),
     /// From anyone else.
     Command(Box<dyn Command>, oneshot::Sender<Outcome>),
 }
@@ -144,6 +146,7 @@ impl Writer {
         inbox: mpsc::Receiver<Item>,
         announcer: Announcer,
     ) -> Result<(Self, watch::Receiver<View>)> {
+        let options = options.application_name(SESSION);
         let mut db = options.connect().await.context("cannot connect to PostgreSQL")?;
         sqlx::query!("update ledger.head set epoch = epoch + 1").execute(&mut db).await?;
         let mut state = State::default();
@@ -213,8 +216,12 @@ impl Writer {
         for item in items {
             match item {
                 Item::Message(message, event) => {
-                    if let Some(Ok(event)) = event {
-                        touched.by_event(event);
+                    match event {
+                        Some(Ok(event)) => touched.by_event(event),
+                        Some(Err(unreadable)) => {
+                            touched.emitters.extend(unreadable.header.map(|header| header.emitter))
+                        }
+                        None => {}
                     }
                     touched.by_gate(message);
                 }
@@ -242,13 +249,19 @@ impl Writer {
             && written.lives.is_empty()
             && written.reservations.is_empty()
             && written.quarantined.is_empty()
-            && written.repeats.is_empty()
+            && written.repeated.is_empty()
+            && written.refused_again.is_empty()
             && self.state.head.generation == generation;
         if nothing {
+            transaction.rollback().await.map_err(|error| (Failure::Away(error.into()), None))?;
             return Ok((replies, written));
         }
         store(&mut transaction, &self.state, &written).await.map_err(|error| (error.into(), None))?;
-        check_repeats(&mut transaction, &written.repeats).await.map_err(|error| (error.into(), None))?;
+        let contradicting =
+            check_repeats(&mut transaction, &written.repeats).await.map_err(|error| (error.into(), None))?;
+        for (emitter, seq) in contradicting {
+            self.state.quarantined.entry(emitter).or_default().insert(seq);
+        }
         match transaction.commit().await {
             Ok(()) => Ok((replies, written)),
             Err(error) => Err((Failure::Unknown(error.into()), Some((replies, written)))),
@@ -287,6 +300,7 @@ impl Writer {
             self.state.quarantined.clear();
         }
         self.state.books.references.clear();
+        self.state.books.closed.clear();
     }
 
     fn show(&self) {
@@ -356,7 +370,7 @@ impl Writer {
                     let _ = reply.send(Err(Refusal { code: RefusalCode::Unavailable, message }));
                 }
                 Item::Message(message, event) => {
-                    let header = event.and_then(Result::ok).map(|event| event.header);
+                    let header = event.and_then(|event| event.map_or_else(|no| no.header, |event| Some(event.header)));
                     let moved = if message.recovered { None } else { Some((message.stream_seq, message.anchor())) };
                     let mut batch = Batch::new(&mut self.state, Utc::now(), uuid::Uuid::now_v7);
                     batch.quarantine(message, header.as_ref(), reason.to_owned());
@@ -376,10 +390,11 @@ impl Writer {
     }
 }
 
-/// A repeat whose bytes are not those that are stored contradicts the book: it goes to the quarantine.
-async fn check_repeats(db: &mut PgConnection, repeats: &[Repeat]) -> Result<(), StoreError> {
+/// A repeat whose bytes are not those that are stored contradicts the book: it goes to the quarantine. Says which did.
+async fn check_repeats(db: &mut PgConnection, repeats: &[Repeat]) -> Result<Vec<(EmitterId, u64)>, StoreError> {
+    let mut contradicting = Vec::new();
     if repeats.is_empty() {
-        return Ok(());
+        return Ok(contradicting);
     }
     let emitters: Vec<_> = repeats.iter().map(|repeat| repeat.emitter.0).collect();
     let seqs: Vec<i64> = repeats.iter().map(|repeat| repeat.seq as i64).collect();
@@ -412,6 +427,7 @@ async fn check_repeats(db: &mut PgConnection, repeats: &[Repeat]) -> Result<(), 
         )
         .execute(&mut *db)
         .await?;
+        contradicting.push((repeat.emitter, repeat.seq));
     }
-    Ok(())
+    Ok(contradicting)
 }

@@ -10,7 +10,7 @@ use crate::config::NatsConfig;
 #[derive(Args, Clone, Debug)]
 pub(super) struct Asking {
     #[command(flatten)]
-    nats: NatsConfig,
+    pub(super) nats: NatsConfig,
     /// Who does it; written into the event.
     #[arg(long, env = "USER", default_value = "operator")]
     pub(super) by: String,
@@ -25,7 +25,12 @@ pub(super) struct Asking {
 impl Asking {
     /// Asks the ledger that is active. While none is, it waits, up to half a minute.
     pub(super) async fn ask<T: DeserializeOwned>(&self, command: &str, ask: &impl Serialize) -> Result<T> {
-        Asker::connect(&self.nats).await?.ask(command, ask).await
+        self.connect().await?.ask(command, ask).await
+    }
+
+    /// A connection for several commands.
+    pub(super) async fn connect(&self) -> Result<Asker> {
+        Asker::connect(&self.nats).await
     }
 
     /// Shows an answer: as JSON, or as lines of text.

@@ -1,98 +1,10 @@
-use std::io::Write;
-
 use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
 use clap::Args;
-use schemas::ids::AccountId;
 use schemas::money::Nanocredits;
 use sqlx::ConnectOptions;
 
 use crate::config::DatabaseConfig;
 use crate::database;
-use crate::log::Filter;
-
-#[derive(Args)]
-pub(super) struct VerifyArgs {
-    #[command(flatten)]
-    database: DatabaseConfig,
-    /// One JSON object instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn verify(args: VerifyArgs) -> Result<i32> {
-    let mut db = database::options(&args.database.database_url)?.connect().await.context("cannot reach PostgreSQL")?;
-    let report = crate::verify::verify(&mut db).await?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
-        return Ok(i32::from(!report.ok));
-    }
-    println!("events        {} (to position {})", report.events, report.position);
-    match report.read_models_position {
-        Some(position) => println!("read models   at position {position}"),
-        None => println!("read models   none"),
-    }
-    println!("accounts      {}", report.accounts);
-    println!("requests      {} ({} holds open)", report.requests, report.open_holds);
-    println!("quarantined   {}", report.quarantined);
-    for (note, count) in &report.notes {
-        println!("noted         {count} × {note}");
-    }
-    for difference in &report.differences {
-        let at = difference.position.map_or(String::new(), |position| format!(" at {position}"));
-        println!("DIFFERS       {}{at}: {}", difference.of, difference.what);
-    }
-    match report.ok {
-        true => println!("verified: everything derived is what the events add up to"),
-        false => println!("NOT verified: {} differences", report.difference_count),
-    }
-    Ok(i32::from(!report.ok))
-}
-
-#[derive(Args)]
-pub(super) struct ReplayArgs {
-    #[command(flatten)]
-    database: DatabaseConfig,
-    /// Whose history.
-    #[arg(long)]
-    account: AccountId,
-    /// Up to a position, or a time (RFC 3339).
-    #[arg(long)]
-    until: Option<String>,
-    /// One JSON object a line, with the event as it was published.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn replay(args: ReplayArgs) -> Result<i32> {
-    let mut filter = Filter::default();
-    if let Some(until) = &args.until {
-        match until.parse::<u64>() {
-            Ok(position) => filter.until_position = Some(position),
-            Err(_) => {
-                let time: DateTime<Utc> = until.parse().context("--until takes a position or an RFC 3339 time")?;
-                filter.until_time = Some(time);
-            }
-        }
-    }
-    let mut db = database::options(&args.database.database_url)?.connect().await.context("cannot reach PostgreSQL")?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let account = crate::replay::replay(&mut db, args.account, filter, args.json, &mut out).await?;
-    let account = account.with_context(|| format!("there is no account {} in these events", args.account))?;
-    if !args.json {
-        writeln!(
-            out,
-            "\nbought {}  charged {}  balance {}  held {}  available {}",
-            account.bought,
-            account.charged,
-            account.balance()?,
-            account.held,
-            account.available()?
-        )?;
-    }
-    out.flush()?;
-    Ok(0)
-}
 
 #[derive(Args)]
 pub(super) struct LossesArgs {

@@ -2,7 +2,7 @@ use schemas::ids::{AccountId, ApiKeyId};
 use schemas::message::{KeyRecord, LookUpKey, Refusal, RefusalCode};
 use sqlx::PgPool;
 
-use super::{refusal, unreadable};
+use super::{database_away, refusal, unreadable};
 use crate::append::load::restrictions;
 
 /// Reads a key, its account's plan and the position of these facts in one statement, so that they belong together.
@@ -15,7 +15,7 @@ pub async fn look_up_key(pool: &PgPool, ask: &LookUpKey) -> Result<KeyRecord, Re
     )
     .fetch_optional(pool)
     .await
-    .map_err(|error| refusal(RefusalCode::Unavailable, format!("the database is away: {error}")))?
+    .map_err(database_away)?
     .ok_or_else(|| refusal(RefusalCode::UnknownKey, "there is no such key"))?;
     let tier = row.tier.parse().map_err(|_| refusal(RefusalCode::Unavailable, "the account's tier is unknown"))?;
     Ok(KeyRecord {

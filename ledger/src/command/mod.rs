@@ -2,24 +2,29 @@
 
 mod add_credits;
 mod adjust_credits;
+mod dismiss_quarantined;
 mod grant_lease;
 mod issue_key;
 mod list;
 mod look_up_key;
 mod open_account;
 mod publish_price_book;
+mod quarantined;
 mod register_life;
+mod replay_quarantined;
 mod reserve_key;
 mod revoke_key;
 mod set_margins;
 mod set_tier;
 mod show_account;
 
+pub use dismiss_quarantined::DismissEntry;
 pub use grant_lease::GrantLease;
 pub use list::{list_accounts, list_keys};
 pub use look_up_key::look_up_key;
 pub use publish_price_book::{FirstPriceBook, current_prices};
 pub use register_life::RegisterLife;
+pub use replay_quarantined::ReplayEntry;
 pub use revoke_key::revoked;
 use schemas::books::{Account, Rejected};
 use schemas::ids::AccountId;
@@ -50,6 +55,10 @@ fn contradicted(rejected: Rejected) -> Refusal {
         _ => RefusalCode::Unavailable,
     };
     refusal(code, rejected.to_string())
+}
+
+fn database_away(error: sqlx::Error) -> Refusal {
+    refusal(RefusalCode::Unavailable, format!("the database is away: {error}"))
 }
 
 fn out_of_range(_: MoneyError) -> Refusal {

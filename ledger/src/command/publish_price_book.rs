@@ -3,7 +3,7 @@ use schemas::message::{PriceBookReply, PublishPriceBook, Refusal, RefusalCode};
 use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE, LARGEST_MARGIN_BPS, PriceBook};
 use sqlx::PgPool;
 
-use super::{contradicted, refusal};
+use super::{contradicted, database_away, refusal};
 use crate::append::{Batch, Command, Outcome, Touched, answer};
 
 impl Command for PublishPriceBook {
@@ -53,7 +53,7 @@ pub async fn current_prices(pool: &PgPool) -> Result<PriceBookReply, Refusal> {
         sqlx::query!(r#"select position, book::text as "book!" from ledger.price_books order by version desc limit 1"#)
             .fetch_optional(pool)
             .await
-            .map_err(|error| refusal(RefusalCode::Unavailable, format!("the database is away: {error}")))?
+            .map_err(database_away)?
             .ok_or_else(|| refusal(RefusalCode::Unavailable, "there are no prices yet"))?;
     let book = serde_json::from_str(&row.book)
         .map_err(|error| refusal(RefusalCode::Unavailable, format!("the price book cannot be read: {error}")))?;

@@ -90,7 +90,7 @@ mod tests {
             usage,
             source,
             status: UsageStatus::Cancelled,
-            error_message: None,
+            error: None,
             latency_ms: 1,
             ttft_ms: None,
             streamed: true,

@@ -14,13 +14,12 @@ use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
 use async_nats::jetstream::stream::Stream;
 use futures_util::StreamExt;
-use schemas::event::Event;
 use schemas::subject::StreamSubject;
 use tokio::sync::{Notify, watch};
 
 use super::generation::{Generations, NextGeneration, Opened, Place};
 use super::nats::Nats;
-use crate::append::{Head, Item, StreamMessage, Submit};
+use crate::append::{Head, Item, StreamMessage, Submit, Unreadable};
 
 /// As many messages as are looked at together.
 const CHUNK: usize = 500;
@@ -178,7 +177,7 @@ impl Reader {
 
     async fn send(&self, message: StreamMessage) -> Result<()> {
         let event = (StreamSubject::parse(&message.subject) == StreamSubject::Event)
-            .then(|| Event::decode(&message.payload).map_err(|error| error.to_string()));
+            .then(|| Unreadable::or_event(&message.payload));
         self.submit.0.send(Item::Message(message, event)).await.context("the writer is gone")
     }
 

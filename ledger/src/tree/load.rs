@@ -57,7 +57,7 @@ fn open_index(level: u8, size: u64) -> u64 {
 
 /// Tiles by (level, index), of a tree of so many leaves; those that are not there are left out. The open tile of leaves is
 /// made from the events.
-async fn tiles(db: &mut PgConnection, wanted: &BTreeSet<(u8, u64)>, size: u64) -> Result<Tiles, LoadError> {
+pub(crate) async fn tiles(db: &mut PgConnection, wanted: &BTreeSet<(u8, u64)>, size: u64) -> Result<Tiles, LoadError> {
     let mut found = Tiles::default();
     let open = open_index(0, size);
     let stored = || wanted.iter().filter(|place| **place != (0, open));

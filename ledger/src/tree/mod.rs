@@ -13,5 +13,5 @@ mod load;
 mod store;
 
 pub(crate) use fill::fill;
-pub(crate) use load::{last_checkpoint, load};
+pub(crate) use load::{last_checkpoint, load, tiles};
 pub(crate) use store::store;

@@ -11,6 +11,8 @@ use async_nats::jetstream::context::PublishErrorKind;
 use chrono::Utc;
 use ledger::checkpoint::{CheckpointConfig, KeyText};
 use ledger::config::{DatabaseConfig, NatsConfig, ServeConfig};
+use ledger::export::Folder;
+use ledger::verify::Asked;
 use schemas::event::{
     AuthorizationReleased, CreditsDeducted, EventData, Header, LeaseReturned, ReleaseReason, RequestAuthorized,
     RequestKind, Source, UsageRecorded, UsageSource, UsageStatus, encode,
@@ -80,6 +82,24 @@ impl Kit {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        let mut kit = Self::servers(settings).await;
+        kit.start_ledger();
+        kit.until_serving().await;
+        kit
+    }
+
+    /// A ledger on what a folder brings into an empty database.
+    pub(crate) async fn restored(settings: Settings, folder: &Folder) -> Self {
+        let mut kit = Self::servers(settings).await;
+        let options = ledger::database::options(&kit.postgres.url()).unwrap();
+        ledger::database::migrate(&options).await.unwrap();
+        ledger::export::import(&mut kit.db().await, folder, &[signer().verifier().clone()], |_, _| {}).await.unwrap();
+        kit.start_ledger();
+        kit.until_serving().await;
+        kit
+    }
+
+    async fn servers(settings: Settings) -> Self {
         let (nats, postgres) = tokio::task::spawn_blocking(|| (NatsServer::start(), Postgres::start())).await.unwrap();
         let (nats, postgres) = (nats.unwrap(), postgres.unwrap());
         let client = async_nats::ConnectOptions::new()
@@ -90,10 +110,7 @@ impl Kit {
             .await
             .unwrap();
         let cell = Cell::new("test").unwrap();
-        let mut kit = Self { nats, postgres, client, cell, settings, ledgers: Vec::new() };
-        kit.start_ledger();
-        kit.until_serving().await;
-        kit
+        Self { nats, postgres, client, cell, settings, ledgers: Vec::new() }
     }
 
     /// One more ledger; with one that is active it stands by.
@@ -247,7 +264,8 @@ impl Kit {
     }
 
     pub(crate) async fn verify(&self) -> ledger::verify::Report {
-        ledger::verify::verify(&mut self.db().await).await.unwrap()
+        let options = ledger::database::options(&self.postgres.url()).unwrap();
+        ledger::verify::verify(&options, &Asked::default(), &mut |_| {}).await.unwrap()
     }
 
     /// The end of a test: the books must verify, and the tree must be that of the events.
@@ -465,7 +483,7 @@ pub(crate) fn used(output_tokens: u64) -> UsageRecorded {
         usage,
         source: UsageSource::Provider,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         latency_ms: 1,
         ttft_ms: None,
         streamed: false,

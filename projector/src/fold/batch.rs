@@ -3,15 +3,17 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use schemas::books::Change;
+use schemas::books::Moved;
 use schemas::event::{ApiKeyIssued, Event, Header, Payload};
 use schemas::ids::ApiKeyId;
-use schemas::money::Nanocredits;
+use schemas::money::Picodollars;
 use uuid::Uuid;
 
 use super::facts::text;
+use super::journal::entry_name;
 use super::{
-    AccountChange, Changes, KeyChange, Memory, NewAccount, NewKey, Poison, Request, Transaction, TransactionKind,
+    AccountChange, Changes, KeyChange, Memory, NewAccount, NewKey, Poison, Request, Standing, Transaction,
+    TransactionKind,
 };
 
 /// A batch in the making: events go in one by one, what they change comes out at the end.
@@ -20,6 +22,8 @@ pub struct Batch<'a> {
     memory: &'a mut Memory,
     /// As they were, and as they are now.
     requests: HashMap<Uuid, (Option<Request>, Request)>,
+    /// What the accounts in it have now.
+    standings: HashMap<Uuid, Standing>,
     changes: Changes,
 }
 
@@ -31,11 +35,11 @@ struct Place {
 }
 
 impl<'a> Batch<'a> {
-    /// A batch, with all that is known already of the requests in it.
-    pub fn new(memory: &'a mut Memory, known: Vec<Request>) -> Self {
+    /// A batch, with all that is known already of the requests and accounts in it.
+    pub fn new(memory: &'a mut Memory, known: Vec<Request>, standings: HashMap<Uuid, Standing>) -> Self {
         let requests =
             known.into_iter().map(|request| (request.request_id, (Some(request.clone()), request))).collect();
-        Self { memory, requests, changes: Changes::default() }
+        Self { memory, requests, standings, changes: Changes::default() }
     }
 
     /// Takes the next event. On `Err` it has changed nothing.
@@ -50,8 +54,12 @@ impl<'a> Batch<'a> {
             | Payload::CreditsDeducted(_)
             | Payload::AuthorizationReleased(_)
             | Payload::AuthorizationExpired(_) => self.request(place, event)?,
-            // What customers see as available includes leases, so a lease moves nothing here.
-            Payload::LeaseGranted(_) | Payload::LeaseReturned(_) => {}
+            // What customers see as available includes leases, so a lease moves nothing here; nor does what an operator did
+            // about the quarantine, since the event that was replayed is in the log itself.
+            Payload::LeaseGranted(_)
+            | Payload::LeaseReturned(_)
+            | Payload::QuarantineReplayed(_)
+            | Payload::QuarantineDismissed(_) => {}
             Payload::GatewayFenced(data) => {
                 if self.memory.fenced.insert(data.gateway) {
                     self.changes.fenced.push((data.gateway.0, position));
@@ -65,11 +73,13 @@ impl<'a> Batch<'a> {
                     position,
                     updated_at: recorded_at,
                 };
+                self.standings.insert(opened.account_id, Standing::default());
+                self.enter(place, event, opened.account_id, Moved::default(), Standing::default());
                 self.changes.opened.push(opened);
             }
             Payload::TierChanged(data) => {
                 let tier = Some(data.tier.name());
-                self.account(place, account_id(header)?, AccountChange { tier, ..AccountChange::default() })?;
+                self.account(place, account_id(header)?, tier, &Moved::default())?;
             }
             Payload::ApiKeyIssued(data) => self.issued(header, data)?,
             Payload::ApiKeyRevoked(data) => {
@@ -77,11 +87,13 @@ impl<'a> Batch<'a> {
             }
             Payload::CreditsAdded(data) => {
                 let about = (data.reference.as_str(), data.by.as_str(), data.why.as_str());
-                self.bought(place, header, TransactionKind::TopUp, (data.amount, Nanocredits::ZERO), about)?;
+                let moved = Moved { added: data.amount, ..Moved::default() };
+                self.bought(place, event, TransactionKind::TopUp, moved, about)?;
             }
             Payload::CreditsAdjusted(data) => {
                 let about = (data.reference.as_str(), data.by.as_str(), data.why.as_str());
-                self.bought(place, header, TransactionKind::Adjustment, (data.amount, data.loss), about)?;
+                let moved = Moved { adjusted: data.amount, lost: data.loss, ..Moved::default() };
+                self.bought(place, event, TransactionKind::Adjustment, moved, about)?;
             }
             Payload::PriceBookPublished(data) => {
                 let book = Arc::new(data.book.clone());
@@ -117,11 +129,8 @@ impl<'a> Batch<'a> {
         let header = &event.header;
         let fresh = Request::new(header)?;
         let before = self.requests.get(&fresh.request_id).map_or(&fresh, |(_, now)| now);
-        let (next, change) = before.after(place.position, header, &event.payload, self.memory)?;
-        let Change { charged, held, lost, .. } = change;
-        if [charged, held, lost].iter().any(|amount| *amount != Nanocredits::ZERO) {
-            self.account(place, next.account_id, AccountChange { charged, held, lost, ..AccountChange::default() })?;
-        }
+        let (next, moved) = before.after(place.position, header, &event.payload, self.memory)?;
+        self.post(place, event, next.account_id, moved)?;
         match self.requests.entry(next.request_id) {
             Entry::Occupied(mut entry) => entry.get_mut().1 = next,
             Entry::Vacant(entry) => {
@@ -131,14 +140,49 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn account(&mut self, place: Place, account_id: Uuid, change: AccountChange) -> Result<(), Poison> {
+    /// What an event moved, in the account's sums and in the journal.
+    fn post(&mut self, place: Place, event: &Event, account_id: Uuid, moved: Moved) -> Result<(), Poison> {
+        if moved.is_nothing() {
+            return Ok(());
+        }
+        let after = self.standings.get(&account_id).copied().unwrap_or_default().after(&moved)?;
+        // The provider's cost is not the account's.
+        let of_account = Moved { cost: Picodollars::ZERO, ..moved };
+        if !of_account.is_nothing() {
+            self.account(place, account_id, None, &of_account)?;
+        }
+        self.standings.insert(account_id, after);
+        self.enter(place, event, account_id, moved, after);
+        Ok(())
+    }
+
+    fn enter(&mut self, place: Place, event: &Event, account_id: Uuid, moved: Moved, after: Standing) {
+        self.changes.journal.push(super::Entry {
+            position: place.position,
+            recorded_at: place.recorded_at,
+            account_id,
+            request_id: event.header.request_id.map(|id| id.0),
+            livemode: event.header.livemode,
+            entry: entry_name(&event.payload),
+            moved,
+            after,
+        });
+    }
+
+    fn account(
+        &mut self,
+        place: Place,
+        account_id: Uuid,
+        tier: Option<&'static str>,
+        moved: &Moved,
+    ) -> Result<(), Poison> {
         let sum = self.changes.accounts.get(&account_id).cloned().unwrap_or_default();
         let sum = AccountChange {
-            tier: change.tier.or(sum.tier),
-            bought: sum.bought.plus(change.bought)?,
-            charged: sum.charged.plus(change.charged)?,
-            held: sum.held.plus(change.held)?,
-            lost: sum.lost.plus(change.lost)?,
+            tier: tier.or(sum.tier),
+            bought: sum.bought.plus(moved.bought()?)?,
+            charged: sum.charged.plus(moved.charged)?,
+            held: sum.held.plus(moved.held)?,
+            lost: sum.lost.plus(moved.lost)?,
             position: place.position,
             updated_at: place.recorded_at,
         };
@@ -149,13 +193,15 @@ impl<'a> Batch<'a> {
     fn bought(
         &mut self,
         place: Place,
-        header: &Header,
+        event: &Event,
         kind: TransactionKind,
-        (amount, lost): (Nanocredits, Nanocredits),
+        moved: Moved,
         (reference, made_by, reason): (&str, &str, &str),
     ) -> Result<(), Poison> {
+        let header = &event.header;
         let account_id = account_id(header)?;
-        self.account(place, account_id, AccountChange { bought: amount, lost, ..AccountChange::default() })?;
+        let amount = moved.bought()?;
+        self.post(place, event, account_id, moved)?;
         self.changes.transactions.push(Transaction {
             position: place.position,
             account_id,

@@ -6,7 +6,7 @@ use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
 use uuid::Uuid;
 
-use super::{Daily, DailyKey, Request};
+use super::{Daily, DailyKey, Entry, Request};
 
 /// All that a batch of events changes, a table's rows each.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Changes {
     pub accounts: BTreeMap<Uuid, AccountChange>,
     /// Top-ups and adjustments.
     pub transactions: Vec<Transaction>,
+    /// Postings, and openings of accounts.
+    pub journal: Vec<Entry>,
     /// Keys that were issued.
     pub issued: Vec<NewKey>,
     /// What keys change by, the issued ones among them.

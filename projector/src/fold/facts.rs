@@ -29,6 +29,8 @@ pub struct Facts {
     pub ttft_ms: Option<i64>,
     pub status: Option<String>,
     pub error_message: Option<String>,
+    /// A short name for it.
+    pub error_code: Option<String>,
     /// When the ending that counts was said.
     pub finished_at: Option<DateTime<Utc>>,
 }
@@ -86,7 +88,8 @@ impl Facts {
             latency_ms: Some(count(data.latency_ms)?),
             ttft_ms: data.ttft_ms.map(count).transpose()?,
             status: Some(data.status.name().to_owned()),
-            error_message: data.error_message.as_deref().map(text),
+            error_message: data.error.as_ref().map(|error| text(&error.message)),
+            error_code: data.error.as_ref().map(|error| error.code.name().to_owned()),
             finished_at: self.finished_at,
         };
         Ok(())
@@ -101,6 +104,7 @@ impl Facts {
         };
         self.status = Some(status.name().to_owned());
         self.error_message = Some(text(&data.error_message));
+        self.error_code = Some(data.reason.name().to_owned());
         if !is_authorized {
             self.api_key_id = data.api_key_id.map(|id| id.0);
             self.model_id = Some(text(&data.model));
@@ -115,6 +119,7 @@ impl Facts {
     pub(super) fn expired(&mut self) {
         self.status = Some(UsageStatus::Error.name().to_owned());
         self.error_message = Some("its gateway fell silent and was fenced; nothing was charged".to_owned());
+        self.error_code = Some("gateway_silent".to_owned());
     }
 }
 

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
-use schemas::books::{Change, Ending, Slots};
+use schemas::books::{Change, Ending, Moved, Slots};
 use schemas::event::{Header, Payload};
-use schemas::money::{MoneyError, Nanocredits};
+use schemas::money::{MoneyError, Nanocredits, Picodollars};
 use uuid::Uuid;
 
 use super::{Daily, DailyKey, Facts, Memory, Poison};
@@ -42,10 +42,11 @@ impl Request {
         header: &Header,
         payload: &Payload,
         memory: &Memory,
-    ) -> Result<(Self, Change), Poison> {
+    ) -> Result<(Self, Moved), Poison> {
         let mut next = self.clone();
         let (slots, facts) = (&mut next.slots, &mut next.facts);
         let is_used = slots.usage.is_some();
+        let mut cost = Picodollars::ZERO;
         let change = match payload {
             Payload::RequestAuthorized(data) => {
                 let change = slots.fill_authorization(data.hold, !memory.fenced.contains(&header.emitter))?;
@@ -57,6 +58,7 @@ impl Request {
             Payload::UsageRecorded(data) => {
                 let rating = memory.rate(data)?;
                 facts.used(data, rating.cost_usd)?;
+                cost = rating.cost_usd;
                 slots.fill_usage(rating.charge)?
             }
             Payload::CreditsDeducted(data) => slots.fill_ending(Ending::Deducted(data.amount))?,
@@ -75,13 +77,13 @@ impl Request {
             _ => Change::default(),
         };
         if next.slots == self.slots {
-            return Ok((self.clone(), change));
+            return Ok((self.clone(), change.into()));
         }
         if next.slots.ending != self.slots.ending {
             next.facts.finished_at = Some(header.time);
         }
         next.position = position;
-        Ok((next, change))
+        Ok((next, Moved { cost, ..change.into() }))
     }
 
     /// What it adds to its day, once it has ended.

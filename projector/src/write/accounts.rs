@@ -1,11 +1,33 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use schemas::money::Nanocredits;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{column, expect_rows};
 use crate::apply::ApplyError;
-use crate::fold::{AccountChange, NewAccount};
+use crate::fold::{AccountChange, NewAccount, Standing};
+
+/// What these accounts have; those that are not opened yet are missing.
+pub(crate) async fn load(
+    connection: &mut PgConnection,
+    version: i32,
+    wanted: &[Uuid],
+) -> Result<HashMap<Uuid, Standing>, sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"select b.account_id, ((b.bought - b.charged) * 1000000000)::int8 as "balance!", (b.held * 1000000000)::int8 as "held!"
+           from read_models.credit_balances b where b.version = $1 and b.account_id = any($2)"#,
+        version,
+        wanted,
+    )
+    .fetch_all(connection)
+    .await?;
+    let standing = |balance, held| Standing { balance: Nanocredits::new(balance), held: Nanocredits::new(held) };
+    Ok(rows.into_iter().map(|row| (row.account_id, standing(row.balance, row.held))).collect())
+}
 
 /// Accounts that were opened.
 pub(super) async fn open(connection: &mut PgConnection, version: i32, rows: &[NewAccount]) -> Result<(), sqlx::Error> {

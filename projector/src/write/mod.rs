@@ -4,6 +4,7 @@
 mod accounts;
 mod api_keys;
 mod credit_transactions;
+mod journal;
 mod memory;
 mod requests;
 mod usage_daily;
@@ -13,6 +14,7 @@ use sqlx::PgConnection;
 use crate::apply::ApplyError;
 use crate::fold::Changes;
 
+pub(crate) use accounts::load as load_standings;
 pub(crate) use memory::load as load_memory;
 pub(crate) use requests::load as load_requests;
 
@@ -23,6 +25,7 @@ pub(crate) async fn write(connection: &mut PgConnection, version: i32, changes: 
     accounts::open(connection, version, &changes.opened).await?;
     accounts::change(connection, version, &changes.accounts).await?;
     credit_transactions::write(connection, version, &changes.transactions).await?;
+    journal::write(connection, version, &changes.journal).await?;
     api_keys::issue(connection, version, &changes.issued).await?;
     api_keys::change(connection, version, &changes.keys).await?;
     requests::write(connection, version, &changes.requests).await?;

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::column;
 use crate::fold::{Facts, Request, Tokens};
 
-/// What is known of these requests. Their ids come with the times inside, so that each is looked for in one partition.
+/// What is known of these requests. Their ids come with the times inside, so that each is looked for in one partition. Each by
+/// itself (`limit 1`): of a table that is new the planner knows nothing, and would read all of it for each.
 pub(crate) async fn load(
     connection: &mut PgConnection,
     version: i32,
@@ -22,10 +23,11 @@ pub(crate) async fn load(
             (r.charged_credits * 1000000000)::int8 as charged, r.api_key_id, r.model_id, r.served_model_id, r.provider, r.upstream,
             r.request_type, r.streamed, r.price_version, r.input_tokens, r.cached_tokens, r.cache_write_tokens, r.output_tokens,
             r.reasoning_tokens, r.images, r.searches, (r.cost_usd * 1000000000000)::int8 as "cost_usd!", r.usage_source,
-            r.provider_request_id, r.latency_ms, r.ttft_ms, r.status, r.error_message, r.finished_at, r.position
+            r.provider_request_id, r.latency_ms, r.ttft_ms, r.status, r.error_message, r.error_code, r.finished_at, r.position
            from unnest($2::uuid[], $3::timestamptz[]) as w(request_id, created_at)
-           join read_models.requests r
-             on r.version = $1 and r.request_id = w.request_id and r.created_at = w.created_at"#,
+           cross join lateral (
+             select * from read_models.requests k
+             where k.version = $1 and k.request_id = w.request_id and k.created_at = w.created_at limit 1) r"#,
         version,
         &column(wanted, |row| row.0),
         &column(wanted, |row| row.1),
@@ -71,6 +73,7 @@ pub(crate) async fn load(
             ttft_ms: row.ttft_ms,
             status: row.status,
             error_message: row.error_message,
+            error_code: row.error_code,
             finished_at: row.finished_at,
         },
         position: row.position,
@@ -87,20 +90,21 @@ pub(super) async fn write(connection: &mut PgConnection, version: i32, rows: &[R
         "insert into read_models.requests (version, request_id, created_at, account_id, livemode, hold_credits, hold_counts,
             rated_credits, ending, charged_credits, ended, api_key_id, model_id, served_model_id, provider, upstream, request_type,
             streamed, price_version, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images,
-            searches, cost_usd, usage_source, provider_request_id, latency_ms, ttft_ms, status, error_message, finished_at, position)
+            searches, cost_usd, usage_source, provider_request_id, latency_ms, ttft_ms, status, error_message, finished_at, position, error_code)
          select $1, r.request_id, r.created_at, r.account_id, r.livemode, r.hold * 0.000000001, r.hold_counts,
             r.rated * 0.000000001, r.ending, r.charged * 0.000000001, r.ended, r.api_key_id, r.model_id, r.served_model_id,
             r.provider, r.upstream, r.request_type, r.streamed, r.price_version, r.input_tokens, r.cached_tokens,
             r.cache_write_tokens, r.output_tokens, r.reasoning_tokens, r.images, r.searches, r.cost * 0.000000000001,
-            r.usage_source, r.provider_request_id, r.latency_ms, r.ttft_ms, r.status, r.error_message, r.finished_at, r.position
+            r.usage_source, r.provider_request_id, r.latency_ms, r.ttft_ms, r.status, r.error_message, r.finished_at, r.position,
+            r.error_code
          from unnest($2::uuid[], $3::timestamptz[], $4::uuid[], $5::bool[], $6::int8[], $7::bool[], $8::int8[], $9::text[],
             $10::int8[], $11::bool[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::bool[],
             $19::int4[], $20::int8[], $21::int8[], $22::int8[], $23::int8[], $24::int8[], $25::int8[], $26::int8[], $27::int8[],
-            $28::text[], $29::text[], $30::int8[], $31::int8[], $32::text[], $33::text[], $34::timestamptz[], $35::int8[])
+            $28::text[], $29::text[], $30::int8[], $31::int8[], $32::text[], $33::text[], $34::timestamptz[], $35::int8[], $36::text[])
             as r(request_id, created_at, account_id, livemode, hold, hold_counts, rated, ending, charged, ended, api_key_id,
                 model_id, served_model_id, provider, upstream, request_type, streamed, price_version, input_tokens, cached_tokens,
                 cache_write_tokens, output_tokens, reasoning_tokens, images, searches, cost, usage_source, provider_request_id,
-                latency_ms, ttft_ms, status, error_message, finished_at, position)
+                latency_ms, ttft_ms, status, error_message, finished_at, position, error_code)
          on conflict (request_id, created_at, version) do update set
             hold_credits = excluded.hold_credits,
             hold_counts = excluded.hold_counts,
@@ -130,6 +134,7 @@ pub(super) async fn write(connection: &mut PgConnection, version: i32, rows: &[R
             ttft_ms = excluded.ttft_ms,
             status = excluded.status,
             error_message = excluded.error_message,
+            error_code = excluded.error_code,
             finished_at = excluded.finished_at,
             position = excluded.position",
         version,
@@ -167,6 +172,7 @@ pub(super) async fn write(connection: &mut PgConnection, version: i32, rows: &[R
         &column(rows, |row| row.facts.error_message.as_deref()) as &[Option<&str>],
         &column(rows, |row| row.facts.finished_at) as &[Option<DateTime<Utc>>],
         &column(rows, |row| row.position),
+        &column(rows, |row| row.facts.error_code.as_deref()) as &[Option<&str>],
     )
     .execute(connection)
     .await?;

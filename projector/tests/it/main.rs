@@ -1,5 +1,7 @@
 //! The projector against a real PostgreSQL, and its pure core against the ledger's fold.
 
+mod journal;
+mod journal_costs;
 mod kit;
 
 mod balances_are_the_books;

@@ -1,6 +1,6 @@
 //! What analysts find.
 
-use schemas::event::{Payload, ReleaseReason, UsageStatus};
+use schemas::event::{Payload, ReleaseReason, UsageError, UsageErrorCode, UsageStatus};
 use schemas::rate::Usage;
 use schemas::tier::Tier;
 
@@ -170,12 +170,14 @@ async fn a_providers_words_may_hold_any_character() {
     let request = story.request();
     story.authorizes(account, request, None, credits(5));
     let mut usage = story.usage(Usage { input_tokens: 1, ..Usage::default() }, UsageStatus::Error);
-    usage.error_message = Some("a\0b \u{1f4a5} '; drop table".into());
+    let message = "a\0b \u{1f4a5} '; drop table".to_owned();
+    usage.error = Some(UsageError { code: UsageErrorCode::CutStream, message });
     story.gateway_says(account, request, Payload::UsageRecorded(usage.into()));
     story.deducts(account, request, credits(0));
     world.append(&story.events).await;
     world.project(2_000).await;
-    assert_eq!(world.sql("select error_message from usage_logs"), "a\u{fffd}b \u{1f4a5} '; drop table");
+    let error = world.sql("select error_message, error_code from usage_logs");
+    assert_eq!(error, "a\u{fffd}b \u{1f4a5} '; drop table|cut_stream");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use super::moved::Moved;
 use super::slots::{Change, Ending, FollowUp, Slots};
-use super::state::{Account, ApiKey, Hold, KeySpending, Lease, Published, Referenced};
+use super::state::{Account, ApiKey, Closed, ClosedAs, Hold, KeySpending, Lease, Published, Referenced};
 use super::{Books, Note};
 use crate::event::{Event, Header, Payload, RequestAuthorized, UsageRecorded};
 use crate::ids::{AccountId, EmitterId, RequestId};
@@ -20,6 +21,8 @@ pub enum Applied {
         follow_up: Option<FollowUp>,
         /// What is odd about it.
         note: Option<Note>,
+        /// The money that it moved.
+        moved: Moved,
     },
     /// This emitter's `seq` was applied before.
     Duplicate,
@@ -73,7 +76,7 @@ impl Books {
         if self.emitters.get(&header.emitter).is_some_and(|emitter| emitter.seen.contains(header.seq)) {
             return Ok(Applied::Duplicate);
         }
-        let (follow_up, note) = match &event.payload {
+        let Outcome { follow_up, note, moved } = match &event.payload {
             Payload::RequestAuthorized(data) => self.authorized(position, header, data)?,
             Payload::UsageRecorded(data) => self.used(header, data)?,
             Payload::CreditsDeducted(data) => {
@@ -119,16 +122,18 @@ impl Books {
                 let key = self.keys.get_mut(&data.api_key_id).ok_or(Rejected::Contradiction("no such key"))?;
                 key.revoked = true;
                 self.changed.keys.insert(data.api_key_id);
-                QUIET
+                Outcome::default()
             }
             Payload::CreditsAdded(data) => {
                 if data.amount.get() <= 0 {
                     return Err(Rejected::BadAmount);
                 }
-                self.adjusted(position, header, data.amount, Nanocredits::ZERO, &data.reference)?
+                let moved = Moved { added: data.amount, ..Moved::default() };
+                self.added(position, header, moved, &data.reference)?
             }
             Payload::CreditsAdjusted(data) => {
-                self.adjusted(position, header, data.amount, data.loss, &data.reference)?
+                let moved = Moved { adjusted: data.amount, lost: data.loss, ..Moved::default() };
+                self.added(position, header, moved, &data.reference)?
             }
             Payload::PriceBookPublished(data) => {
                 data.book.check().map_err(|_| Rejected::Contradiction("not a price book"))?;
@@ -138,11 +143,24 @@ impl Books {
                 let book = Arc::new(data.book.clone());
                 self.changed.prices.insert(book.version);
                 self.prices.insert(book.version, Published { position, book });
-                QUIET
+                Outcome::default()
+            }
+            Payload::QuarantineReplayed(data) => {
+                if data.position >= position {
+                    return Err(Rejected::Contradiction("what was replayed comes before its replay"));
+                }
+                let said = Some((data.emitter, data.seq));
+                let closed = Closed { position, closed_as: ClosedAs::Replayed, sha256: data.sha256, said };
+                self.closed(data.entry, closed)?
+            }
+            Payload::QuarantineDismissed(data) => {
+                let said = data.emitter.zip(data.seq);
+                let closed = Closed { position, closed_as: ClosedAs::Dismissed, sha256: data.sha256, said };
+                self.closed(data.entry, closed)?
             }
         };
         self.see(header.emitter, header.seq);
-        Ok(Applied::New { follow_up, note })
+        Ok(Applied::New { follow_up, note, moved })
     }
 
     fn see(&mut self, emitter_id: EmitterId, seq: u64) {
@@ -181,12 +199,16 @@ impl Books {
 
     fn used(&mut self, header: &Header, data: &UsageRecorded) -> Result<Outcome, Rejected> {
         let prices = self.prices.get(&data.price_version).ok_or(Rejected::UnknownPriceVersion)?;
-        let rated = rate(&prices.book, &data.model, &data.usage).map_err(Rejected::Unratable)?.charge;
+        let rating = rate(&prices.book, &data.model, &data.usage).map_err(Rejected::Unratable)?;
         let (request_id, mut hold) = self.hold(header)?;
         hold.key_period = hold.key_period.or_else(|| self.key_period(data.api_key_id, request_id));
-        let change = hold.slots.fill_usage(rated)?;
-        let (follow_up, note) = self.settle(request_id, hold, change)?;
-        Ok((follow_up, note.or((rated != data.charge).then_some(Note::RatingDiffers))))
+        let change = hold.slots.fill_usage(rating.charge)?;
+        let mut outcome = self.settle(request_id, hold, change)?;
+        if outcome.note != Some(Note::SecondUsage) {
+            outcome.moved.cost = rating.cost_usd;
+        }
+        outcome.note = outcome.note.or((rating.charge != data.charge).then_some(Note::RatingDiffers));
+        Ok(outcome)
     }
 
     fn fill(
@@ -253,7 +275,7 @@ impl Books {
         }
         self.holds.insert(request_id, hold);
         self.changed.holds.insert(request_id);
-        Ok((change.follow_up, change.note))
+        Ok(Outcome { follow_up: change.follow_up, note: change.note, moved: change.into() })
     }
 
     /// Counts what a key with a cap has set aside and spent.
@@ -291,7 +313,7 @@ impl Books {
         })?;
         self.leases.insert(key, lease);
         self.changed.leases.insert(key);
-        Ok(QUIET)
+        Ok(Outcome::default())
     }
 
     fn returned(&mut self, header: &Header, returned_total: Nanocredits) -> Result<Outcome, Rejected> {
@@ -299,7 +321,8 @@ impl Books {
         let mut lease = *self.leases.get(&key).ok_or(Rejected::InsufficientLease)?;
         let more = returned_total.minus_or_zero(lease.returned);
         if lease.closed {
-            return Ok((None, (more > Nanocredits::ZERO).then_some(Note::ReturnedAfterFence)));
+            let note = (more > Nanocredits::ZERO).then_some(Note::ReturnedAfterFence);
+            return Ok(Outcome { note, ..Outcome::default() });
         }
         if more > lease.free()? {
             return Err(Rejected::InsufficientLease);
@@ -312,7 +335,7 @@ impl Books {
         })?;
         self.leases.insert(key, lease);
         self.changed.leases.insert(key);
-        Ok(QUIET)
+        Ok(Outcome::default())
     }
 
     fn fenced(&mut self, gateway: EmitterId, missing: &[(u64, u64)]) -> Result<Outcome, Rejected> {
@@ -340,7 +363,16 @@ impl Books {
         }
         self.emitters.entry(gateway).or_default().fenced = true;
         self.never_came(gateway, missing);
-        Ok(QUIET)
+        Ok(Outcome::default())
+    }
+
+    fn closed(&mut self, entry: u64, closed: Closed) -> Result<Outcome, Rejected> {
+        if self.closed.contains_key(&entry) {
+            return Err(Rejected::Contradiction("the entry of the quarantine was dealt with before"));
+        }
+        self.changed.closed.insert(entry);
+        self.closed.insert(entry, closed);
+        Ok(Outcome::default())
     }
 
     fn opened(
@@ -373,7 +405,7 @@ impl Books {
         };
         self.accounts.insert(account_id, account);
         self.changed.accounts.insert(account_id);
-        Ok(QUIET)
+        Ok(Outcome::default())
     }
 
     fn issued(&mut self, header: &Header, key: ApiKey) -> Result<Outcome, Rejected> {
@@ -383,17 +415,12 @@ impl Books {
         }
         self.changed.keys.insert(key.api_key_id);
         self.keys.insert(key.api_key_id, key);
-        Ok(QUIET)
+        Ok(Outcome::default())
     }
 
-    fn adjusted(
-        &mut self,
-        position: u64,
-        header: &Header,
-        amount: Nanocredits,
-        lost: Nanocredits,
-        reference: &str,
-    ) -> Result<Outcome, Rejected> {
+    /// Credits were added or adjusted, under a reference.
+    fn added(&mut self, position: u64, header: &Header, moved: Moved, reference: &str) -> Result<Outcome, Rejected> {
+        let amount = moved.bought()?;
         let account_id = account_id(header)?;
         if self.references.contains_key(&(account_id, reference.to_owned())) {
             return Err(Rejected::Contradiction("the reference was used before"));
@@ -401,18 +428,13 @@ impl Books {
         self.change(header, |account| {
             account.bought = account.bought.plus(amount)?;
             account.unleased = account.unleased.plus(amount)?;
-            account.lost = account.lost.plus(lost)?;
+            account.lost = account.lost.plus(moved.lost)?;
             Ok(())
         })?;
-        // Usage that came late counts for its key as well; an operator's corrections do not.
-        let late = header.request_id.filter(|request_id| reference == late_usage_reference(*request_id));
-        if let Some(period) = late.and_then(|id| self.holds.get(&id)?.key_period) {
-            self.spend(period, Nanocredits::ZERO, Nanocredits::new(-amount.get()))?;
-        }
         let key = (account_id, reference.to_owned());
         self.changed.references.insert(key.clone());
-        self.references.insert(key, Referenced { position, amount, loss: lost });
-        Ok(QUIET)
+        self.references.insert(key, Referenced { position, amount, loss: moved.lost });
+        Ok(Outcome { moved, ..Outcome::default() })
     }
 
     /// Changes an account, or leaves it as it was if it does not add up then.
@@ -428,7 +450,7 @@ impl Books {
         }
         self.changed.accounts.insert(account.account_id);
         self.accounts.insert(account.account_id, account);
-        Ok(QUIET)
+        Ok(Outcome::default())
     }
 
     fn account(&self, header: &Header) -> Result<&Account, Rejected> {
@@ -437,13 +459,13 @@ impl Books {
     }
 }
 
-/// Under which usage that came late is adjusted.
-pub fn late_usage_reference(request_id: RequestId) -> String {
-    format!("late-usage:{request_id}")
+/// What came of a new event.
+#[derive(Default)]
+struct Outcome {
+    follow_up: Option<FollowUp>,
+    note: Option<Note>,
+    moved: Moved,
 }
-
-type Outcome = (Option<FollowUp>, Option<Note>);
-const QUIET: Outcome = (None, None);
 
 fn account_id(header: &Header) -> Result<AccountId, Rejected> {
     header.account_id.ok_or(Rejected::Missing("account"))

@@ -4,14 +4,18 @@
 //! Either an event is applied as a whole or it is rejected and nothing changed.
 
 mod apply;
+mod moved;
+mod postings;
 mod slots;
 mod state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-pub use apply::{Applied, Rejected, late_usage_reference};
+pub use apply::{Applied, Rejected};
+pub use moved::Moved;
+pub use postings::{Currency, LedgerAccount, Posting, postings};
 pub use slots::{Authorization, Change, Ending, FollowUp, Slots};
-pub use state::{Account, ApiKey, Emitter, Hold, KeySpending, Lease, Published, Referenced};
+pub use state::{Account, ApiKey, Closed, ClosedAs, Emitter, Hold, KeySpending, Lease, Published, Referenced};
 
 use crate::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use crate::key_limits::KeyPeriod;
@@ -72,6 +76,8 @@ pub struct Books {
     pub references: HashMap<(AccountId, String), Referenced>,
     /// By version.
     pub prices: BTreeMap<u32, Published>,
+    /// Entries of the quarantine that were dealt with, by their id there.
+    pub closed: HashMap<u64, Closed>,
     /// What was changed since this was last emptied.
     pub changed: Changed,
 }
@@ -88,6 +94,7 @@ pub struct Changed {
     pub spending: HashSet<KeyPeriod>,
     pub references: HashSet<(AccountId, String)>,
     pub prices: HashSet<u32>,
+    pub closed: HashSet<u64>,
 }
 
 impl Books {

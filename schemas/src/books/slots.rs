@@ -1,11 +1,13 @@
 //! A request has three slots: authorization, usage, ending. Each is filled once, in any order; what a fill changes is
 //! decided here and nowhere else.
 
+use serde::{Deserialize, Serialize};
+
 use super::Note;
 use crate::money::{MoneyError, Nanocredits};
 
 /// What is known of a request, and what came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slots {
     /// What was set aside.
     pub authorization: Option<Authorization>,
@@ -18,7 +20,7 @@ pub struct Slots {
 }
 
 /// The first slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorization {
     /// Set aside, credits.
     pub hold: Nanocredits,
@@ -27,7 +29,7 @@ pub struct Authorization {
 }
 
 /// The third slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// `CreditsDeducted`, with the amount that it claims.
     Deducted(Nanocredits),

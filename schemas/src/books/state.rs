@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::slots::Slots;
-use crate::api_key::KeyHash;
+use crate::hash::{KeyHash, MessageHash};
 use crate::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
 use crate::key_limits::{KeyPeriod, Restrictions};
 use crate::money::{MoneyError, Nanocredits};
@@ -14,7 +15,7 @@ use crate::seq_set::SeqSet;
 use crate::tier::Tier;
 
 /// One account's money. `bought = unleased + leased + held + charged`, and each part is at least zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Whose.
     pub account_id: AccountId,
@@ -60,7 +61,7 @@ impl Account {
 }
 
 /// Credits of one account set aside for one life of a gateway. All totals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Granted in all, credits.
     pub granted: Nanocredits,
@@ -85,7 +86,7 @@ impl Lease {
 }
 
 /// One request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Which.
     pub request_id: RequestId,
@@ -96,13 +97,14 @@ pub struct Hold {
     /// Position of its authorization, once that is there.
     pub authorized_at: Option<u64>,
     /// Where it is counted, if its key has a cap.
+    #[serde(default)]
     pub key_period: Option<KeyPeriod>,
     /// What is known of it.
     pub slots: Slots,
 }
 
 /// What a key with a cap spent in one period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySpending {
     /// In open holds, credits.
     pub held: Nanocredits,
@@ -111,7 +113,7 @@ pub struct KeySpending {
 }
 
 /// One life of one process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emitter {
     /// Appended.
     pub seen: SeqSet,
@@ -122,7 +124,7 @@ pub struct Emitter {
 }
 
 /// One key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -137,6 +139,7 @@ pub struct ApiKey {
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
     /// Which models it may ask, and how much it may spend.
+    #[serde(default)]
     pub restrictions: Restrictions,
     /// It is refused.
     pub revoked: bool,
@@ -156,10 +159,42 @@ pub struct Referenced {
 }
 
 /// A price book in force from a position on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Published {
     /// Position of its event.
     pub position: u64,
     /// All prices.
     pub book: Arc<PriceBook>,
+}
+
+/// What became of an entry of the quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Position of the event that says so.
+    pub position: u64,
+    /// What became of it.
+    pub closed_as: ClosedAs,
+    /// SHA-256 of its message's bytes.
+    pub sha256: MessageHash,
+    /// Who said it under which number, where that can be read.
+    pub said: Option<(EmitterId, u64)>,
+}
+
+/// How an entry of the quarantine was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClosedAs {
+    /// Its event is in the log.
+    Replayed,
+    /// It will never be applied.
+    Dismissed,
+}
+
+impl ClosedAs {
+    /// As it is written in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replayed => "replayed",
+            Self::Dismissed => "dismissed",
+        }
+    }
 }

@@ -1,27 +1,38 @@
 //! One JSON object an event, with the attributes of CloudEvents 1.0 in its envelope. The bytes published are the bytes
 //! stored and hashed; nothing ever writes an event anew.
+//!
+//! A type has versions. All that were ever published are read: an old one is lifted to the newest form when it is decoded,
+//! by a pure function (its upcaster), and its bytes stay as they are. Only the newest is written.
 
 mod account;
 mod lease;
+mod quarantine;
 mod request;
+mod usage_recorded_v1;
 
 pub use account::{
     AccountOpened, ApiKeyIssued, ApiKeyRevoked, CreditsAdded, CreditsAdjusted, PriceBookPublished, TierChanged,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 pub use lease::{GatewayFenced, LeaseGranted, LeaseReturned};
+pub use quarantine::{QuarantineDismissed, QuarantineReplayed};
 pub use request::{
     AuthorizationExpired, AuthorizationReleased, CreditsDeducted, ExpiryReason, ReleaseReason, RequestAuthorized,
-    RequestKind, UsageRecorded, UsageSource, UsageStatus,
+    RequestKind, UsageError, UsageErrorCode, UsageRecorded, UsageSource, UsageStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use self::usage_recorded_v1::UsageRecordedV1;
 use crate::ids::{AccountId, EmitterId, EventId, RequestId};
 
+/// Names each type; where it has older versions, the newest one's number and what the data of each older one was:
+/// `Name: 2 { 1: NameV1 }`, with `impl From<NameV1> for Name`.
 macro_rules! events {
-    ($($name:ident),* $(,)?) => {
+    (@version) => { 1 };
+    (@version $version:literal) => { $version };
+    ($($name:ident $(: $version:literal { $($old:literal: $old_data:ty),+ $(,)? })?),* $(,)?) => {
         /// The data of an event, by type.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs)]
@@ -33,10 +44,17 @@ macro_rules! events {
         pub const EVENT_TYPES: &[&str] = &[$(stringify!($name)),*];
 
         impl Payload {
-            /// Reads the data of a type and version. A new version gets an arm here that lifts the old form to the new one.
+            /// Reads the data of a type and version; an older version is lifted to the newest form.
             pub fn decode(event_type: &str, version: u32, data: &str) -> Result<Self, DecodeError> {
                 match (event_type, version) {
-                    $((stringify!($name), 1) => Ok(Self::$name(serde_json::from_str(data)?)),)*
+                    $(
+                        (stringify!($name), <$name as EventData>::VERSION) => {
+                            Ok(Self::$name(Box::new(serde_json::from_str(data)?)))
+                        }
+                        $($((stringify!($name), $old) => {
+                            Ok(Self::$name(Box::new(serde_json::from_str::<$old_data>(data)?.into())))
+                        })+)?
+                    )*
                     (known, _) if EVENT_TYPES.contains(&known) => {
                         Err(DecodeError::UnknownVersion(event_type.to_owned(), version))
                     }
@@ -49,6 +67,11 @@ macro_rules! events {
                 match self { $(Self::$name(_) => stringify!($name)),* }
             }
 
+            /// The version in which it is written.
+            pub fn version(&self) -> u32 {
+                match self { $(Self::$name(_) => <$name as EventData>::VERSION),* }
+            }
+
             fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
                 match self { $(Self::$name(data) => serde_json::to_vec(data)),* }
             }
@@ -56,18 +79,22 @@ macro_rules! events {
 
         $(impl EventData for $name {
             const TYPE: &'static str = stringify!($name);
+            const VERSION: u32 = events!(@version $($version)?);
         })*
 
-        /// JSON Schema of each event as a whole, by type.
-        pub fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
-            vec![$((stringify!($name), schema_of::<$name>())),*]
+        /// Each version of each type that was ever published, and the JSON Schema of such an event as a whole.
+        pub fn json_schemas() -> Vec<EventSchema> {
+            vec![$(
+                $($(EventSchema::of::<$old_data>(stringify!($name), $old),)+)?
+                EventSchema::of::<$name>(stringify!($name), <$name as EventData>::VERSION),
+            )*]
         }
     };
 }
 
 events!(
     RequestAuthorized,
-    UsageRecorded,
+    UsageRecorded: 2 { 1: UsageRecordedV1 },
     CreditsDeducted,
     AuthorizationReleased,
     AuthorizationExpired,
@@ -81,14 +108,25 @@ events!(
     CreditsAdded,
     CreditsAdjusted,
     PriceBookPublished,
+    QuarantineReplayed,
+    QuarantineDismissed,
 );
+
+/// The types that gateways say, and so the stream carries; all others are the ledger's own, and only in its log.
+pub const FROM_GATEWAYS: &[&str] = &[
+    RequestAuthorized::TYPE,
+    UsageRecorded::TYPE,
+    CreditsDeducted::TYPE,
+    AuthorizationReleased::TYPE,
+    LeaseReturned::TYPE,
+];
 
 /// The data of one type of event.
 pub trait EventData: Serialize + JsonSchema {
     /// The type's name in the envelope.
     const TYPE: &'static str;
     /// The version that is written today.
-    const VERSION: u32 = 1;
+    const VERSION: u32;
 }
 
 /// Who says it, about whom; everything of an envelope but the data.
@@ -160,7 +198,7 @@ pub fn encode<T: EventData>(source: Source, header: &Header, data: &T) -> Result
 /// The bytes of an event whose type is known only when the program runs.
 pub fn encode_payload(source: Source, header: &Header, payload: &Payload) -> Result<Vec<u8>, serde_json::Error> {
     let data = RawValue::from_string(String::from_utf8_lossy(&payload.write()?).into_owned())?;
-    write_envelope(source, header, payload.type_name(), 1, &data)
+    write_envelope(source, header, payload.type_name(), payload.version(), &data)
 }
 
 fn write_envelope<T: Serialize>(
@@ -235,34 +273,69 @@ struct Incoming<'a> {
 impl Event {
     /// Reads the bytes of an event.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let incoming: Incoming<'_> = serde_json::from_slice(bytes)?;
-        if incoming.seq == 0 || incoming.seq > i64::MAX as u64 {
-            return Err(DecodeError::ZeroSeq);
-        }
+        let incoming = Incoming::read(bytes)?;
         let payload = Payload::decode(incoming.r#type, incoming.version, incoming.data.get())?;
-        let header = Header {
-            id: incoming.id,
-            account_id: incoming.account_id,
-            request_id: incoming.request_id,
-            emitter: incoming.emitter,
-            seq: incoming.seq,
-            time: incoming.time,
-            livemode: incoming.livemode,
-        };
-        Ok(Self { header, payload })
+        Ok(Self { header: incoming.header(), payload })
     }
 }
 
-fn schema_of<T: EventData + 'static>() -> schemars::Schema {
-    let mut schema = schemars::schema_for!(Envelope<'static, T>);
-    let object = schema.ensure_object();
-    object.insert("title".to_owned(), T::TYPE.into());
-    if let Some(properties) = object.get_mut("properties").and_then(|value| value.as_object_mut()) {
-        properties.insert("specversion".to_owned(), serde_json::json!({ "const": "1.0" }));
-        properties.insert("type".to_owned(), serde_json::json!({ "const": T::TYPE }));
-        properties.insert("version".to_owned(), serde_json::json!({ "const": T::VERSION }));
-        properties.insert("datacontenttype".to_owned(), serde_json::json!({ "const": "application/json" }));
-        properties.insert("time".to_owned(), serde_json::json!({ "type": "string", "format": "date-time" }));
+impl Header {
+    /// Reads the envelope of an event whose type, version or data this program need not know.
+    pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Incoming::read(bytes)?.header())
     }
-    schema
+}
+
+impl<'a> Incoming<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let incoming: Self = serde_json::from_slice(bytes)?;
+        if incoming.seq == 0 || incoming.seq > i64::MAX as u64 {
+            return Err(DecodeError::ZeroSeq);
+        }
+        Ok(incoming)
+    }
+
+    fn header(&self) -> Header {
+        Header {
+            id: self.id,
+            account_id: self.account_id,
+            request_id: self.request_id,
+            emitter: self.emitter,
+            seq: self.seq,
+            time: self.time,
+            livemode: self.livemode,
+        }
+    }
+}
+
+/// One version of one type of event.
+#[derive(Debug)]
+pub struct EventSchema {
+    /// The type's name in the envelope.
+    pub event_type: &'static str,
+    /// The version in the envelope.
+    pub version: u32,
+    /// Of the event as a whole.
+    pub schema: schemars::Schema,
+}
+
+impl EventSchema {
+    /// `UsageRecorded.v2`: the name of its sample and of its JSON Schema.
+    pub fn name(&self) -> String {
+        format!("{}.v{}", self.event_type, self.version)
+    }
+
+    fn of<T: JsonSchema + 'static>(event_type: &'static str, version: u32) -> Self {
+        let mut schema = schemars::schema_for!(Envelope<'static, T>);
+        let object = schema.ensure_object();
+        object.insert("title".to_owned(), event_type.into());
+        if let Some(properties) = object.get_mut("properties").and_then(|value| value.as_object_mut()) {
+            properties.insert("specversion".to_owned(), serde_json::json!({ "const": "1.0" }));
+            properties.insert("type".to_owned(), serde_json::json!({ "const": event_type }));
+            properties.insert("version".to_owned(), serde_json::json!({ "const": version }));
+            properties.insert("datacontenttype".to_owned(), serde_json::json!({ "const": "application/json" }));
+            properties.insert("time".to_owned(), serde_json::json!({ "type": "string", "format": "date-time" }));
+        }
+        Self { event_type, version, schema }
+    }
 }

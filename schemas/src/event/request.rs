@@ -87,6 +87,47 @@ impl UsageStatus {
     }
 }
 
+/// What kind of thing went wrong with an answer that had begun. A new name is a new version of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageErrorCode {
+    /// The provider reported an error, or sent what is no answer.
+    ProviderError,
+    /// The provider fell silent, or took longer than a request may.
+    ProviderTimeout,
+    /// The provider's stream broke off before its end.
+    CutStream,
+    /// The client left.
+    ClientGone,
+    /// The gateway was stopped before the answer ended.
+    GatewayStopped,
+    /// Nobody said: the event is of version 1, which had words only.
+    Unspecified,
+}
+
+impl UsageErrorCode {
+    /// As it is written in events and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProviderError => "provider_error",
+            Self::ProviderTimeout => "provider_timeout",
+            Self::CutStream => "cut_stream",
+            Self::ClientGone => "client_gone",
+            Self::GatewayStopped => "gateway_stopped",
+            Self::Unspecified => "unspecified",
+        }
+    }
+}
+
+/// Why an answer was not whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageError {
+    /// For programs and reports.
+    pub code: UsageErrorCode,
+    /// For people, in our own words.
+    pub message: String,
+}
+
 /// What a request used: a fact, from which the charge follows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageRecorded {
@@ -113,9 +154,9 @@ pub struct UsageRecorded {
     pub source: UsageSource,
     /// How it went.
     pub status: UsageStatus,
-    /// What went wrong, in our own words.
+    /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_message: Option<String>,
+    pub error: Option<UsageError>,
     /// From the arrival of the request to the last byte of the provider's answer, milliseconds.
     pub latency_ms: u64,
     /// From the arrival of the request to the first byte of the provider's answer, milliseconds.

@@ -3,11 +3,11 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | leaves come in | [`Frontier`]: the right [`Edge`] of the tree and the tiles that are not full yet |
-//! | what is stored | [`Tile`]s of 256 hashes |
-//! | what is proved | [`inclusion_proof`], [`consistency_proof`], over subtrees that [`Tiles`] knows |
-//! | who believes it | [`verify_inclusion`], [`verify_consistency`]: from a proof alone, without the tree |
-//! | what is signed | a [`Checkpoint`] in a [`note`] |
+//! | leaves come in | `Frontier`: the right `Edge` of the tree and the tiles that are not full yet |
+//! | what is stored | `Tile`s of 256 hashes |
+//! | what is proved | `inclusion_proof`, `consistency_proof`, over subtrees that `Tiles` knows |
+//! | who believes it | `verify_inclusion`, `verify_consistency`: from a proof alone, without the tree |
+//! | what is signed | a `Checkpoint` in a `note` |
 
 mod checkpoint;
 mod edge;

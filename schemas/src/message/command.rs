@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{AccountsReply, KeyReserved, KeysReply, ListAccounts, ListKeys, ReserveKey};
 use crate::api_key::KeyHash;
 use crate::ids::{AccountId, ApiKeyId, RequestId};
 use crate::key_limits::Restrictions;
@@ -15,45 +16,51 @@ use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
 use crate::tier::Tier;
 
-/// The names of the commands, as they stand in their subjects.
-pub mod command_name {
-    /// [`super::OpenAccount`] → [`super::AccountOpenedReply`].
-    pub const OPEN_ACCOUNT: &str = "open-account";
-    /// [`super::AccountRef`] → [`super::AccountReply`].
-    pub const ACCOUNT: &str = "account";
-    /// [`crate::message::ListAccounts`] → [`crate::message::AccountsReply`].
-    pub const LIST_ACCOUNTS: &str = "list-accounts";
-    /// [`super::SetTier`] → [`super::TierReply`].
-    pub const SET_TIER: &str = "set-tier";
-    /// [`super::AddCredits`] → [`super::CreditsReply`].
-    pub const ADD_CREDITS: &str = "add-credits";
-    /// [`super::AdjustCredits`] → [`super::CreditsAdjustedReply`].
-    pub const ADJUST_CREDITS: &str = "adjust-credits";
-    /// [`super::IssueKey`] → [`super::KeyIssuedReply`].
-    pub const ISSUE_KEY: &str = "issue-key";
-    /// [`crate::message::ListKeys`] → [`crate::message::KeysReply`].
-    pub const LIST_KEYS: &str = "list-keys";
-    /// [`super::LookUpKey`] → [`super::KeyRecord`].
-    pub const LOOK_UP_KEY: &str = "look-up-key";
-    /// [`crate::message::ReserveKey`] → [`crate::message::KeyReserved`].
-    pub const RESERVE_KEY: &str = "reserve-key";
-    /// [`super::RevokeKey`] → [`super::KeyRevokedReply`].
-    pub const REVOKE_KEY: &str = "revoke-key";
-    /// Nothing (`null`) → [`super::PriceBookReply`].
-    pub const PRICE_BOOK: &str = "price-book";
-    /// [`super::PublishPriceBook`] → [`super::PriceBookReply`].
-    pub const PUBLISH_PRICE_BOOK: &str = "publish-price-book";
-    /// [`super::AskCheckpoint`] → [`super::CheckpointReply`].
-    pub const CHECKPOINT: &str = "checkpoint";
-    /// [`super::SetMargins`] → [`super::PriceBookReply`].
-    pub const SET_MARGINS: &str = "set-margins";
+/// Gives each command its name, as it stands in its subject, and says what is asked and answered.
+macro_rules! commands {
+    ($($constant:ident = $name:literal: $ask:ty => $answer:ty),* $(,)?) => {
+        /// The names of the commands, as they stand in their subjects.
+        pub mod command_name {
+            $(
+                #[doc = concat!("`", stringify!($ask), "` → `", stringify!($answer), "`.")]
+                pub const $constant: &str = $name;
+            )*
+        }
+
+        /// Each command by name, with the schemas of what is asked and of the reply.
+        pub(crate) fn command_schemas(
+            schemas: &mut schemars::SchemaGenerator,
+        ) -> Vec<(&'static str, schemars::Schema, schemars::Schema)> {
+            vec![$(($name, schemas.subschema_for::<$ask>(), schemas.subschema_for::<Reply<$answer>>())),*]
+        }
+    };
 }
+
+commands!(
+    OPEN_ACCOUNT = "open-account": OpenAccount => AccountOpenedReply,
+    ACCOUNT = "account": AccountRef => AccountReply,
+    LIST_ACCOUNTS = "list-accounts": ListAccounts => AccountsReply,
+    SET_TIER = "set-tier": SetTier => TierReply,
+    ADD_CREDITS = "add-credits": AddCredits => CreditsReply,
+    ADJUST_CREDITS = "adjust-credits": AdjustCredits => CreditsAdjustedReply,
+    ISSUE_KEY = "issue-key": IssueKey => KeyIssuedReply,
+    LIST_KEYS = "list-keys": ListKeys => KeysReply,
+    RESERVE_KEY = "reserve-key": ReserveKey => KeyReserved,
+    LOOK_UP_KEY = "look-up-key": LookUpKey => KeyRecord,
+    REVOKE_KEY = "revoke-key": RevokeKey => KeyRevokedReply,
+    PRICE_BOOK = "price-book": () => PriceBookReply,
+    PUBLISH_PRICE_BOOK = "publish-price-book": PublishPriceBook => PriceBookReply,
+    SET_MARGINS = "set-margins": SetMargins => PriceBookReply,
+    CHECKPOINT = "checkpoint": AskCheckpoint => CheckpointReply,
+    REPLAY_QUARANTINED = "replay-quarantined": ReplayQuarantined => QuarantineReply,
+    DISMISS_QUARANTINED = "dismiss-quarantined": DismissQuarantined => QuarantineReply,
+);
 
 /// What comes back: the answer, or why not.
 pub type Reply<T> = Result<T, Refusal>;
 
 /// Why a command was not carried out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
     /// For programs.
@@ -63,7 +70,7 @@ pub struct Refusal {
 }
 
 /// The names of refusals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// The command is not of its form.
@@ -90,12 +97,18 @@ pub enum RefusalCode {
     BadPriceBook,
     /// The price book has no such model.
     UnknownModel,
+    /// The quarantine has no such entry.
+    UnknownEntry,
+    /// The entry of the quarantine was replayed or dismissed before.
+    EntryClosed,
+    /// The quarantined message still cannot be applied.
+    StillRefused,
     /// Not now: try again.
     Unavailable,
 }
 
 /// Opens an account and its sandbox account, which gets test credits.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OpenAccount {
     /// Plan of both.
     pub tier: Tier,
@@ -121,7 +134,7 @@ pub struct AccountOpenedReply {
 }
 
 /// Which account.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AccountRef {
     /// By its id.
     pub account_id: AccountId,
@@ -143,7 +156,7 @@ pub struct AccountReply {
 }
 
 /// Changes an account's plan.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SetTier {
     /// Whose.
     pub account_id: AccountId,
@@ -167,7 +180,7 @@ pub struct TierReply {
 }
 
 /// Adds credits that were bought or given.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AddCredits {
     /// Whose.
     pub account_id: AccountId,
@@ -182,7 +195,7 @@ pub struct AddCredits {
 }
 
 /// Gives (more than zero) or takes (less than zero) credits as a correction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AdjustCredits {
     /// Whose.
     pub account_id: AccountId,
@@ -235,7 +248,7 @@ pub struct CreditsReply {
 }
 
 /// Makes a key. The secret is made by who asks, so that the ledger never sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IssueKey {
     /// Whose; with a `lyr_test_` secret, the sandbox account.
     pub account_id: AccountId,
@@ -268,14 +281,14 @@ pub struct KeyIssuedReply {
 }
 
 /// Whose key is this?
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LookUpKey {
     /// SHA-256 of the secret.
     pub key_hash: KeyHash,
 }
 
 /// What a gateway must know of a key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRecord {
     /// Its id.
     pub api_key_id: ApiKeyId,
@@ -297,7 +310,7 @@ pub struct KeyRecord {
 }
 
 /// Which key.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyRef {
     /// By its id.
@@ -307,7 +320,7 @@ pub enum KeyRef {
 }
 
 /// Makes a key useless, on every gateway, before this returns.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RevokeKey {
     /// Which.
     pub key: KeyRef,
@@ -327,7 +340,7 @@ pub struct KeyRevokedReply {
 }
 
 /// Puts prices in force: the ledger gives them the next version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PublishPriceBook {
     /// A catalogue in the form of `schemas/models.json`.
     pub catalogue: String,
@@ -340,7 +353,7 @@ pub struct PublishPriceBook {
 }
 
 /// Puts the prices in force with other margins: the next version is this one's catalogue.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SetMargins {
     /// In hundredths of a percent, for models without one of their own; absent: as it is.
     pub default_margin_bps: Option<u32>,
@@ -364,14 +377,14 @@ pub struct PriceBookReply {
 }
 
 /// Has the log signed, if no checkpoint covers the position yet. It is no event: nothing of the books moves.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AskCheckpoint {
     /// Must be covered; the last position where it is absent.
     pub position: Option<u64>,
 }
 
 /// The newest checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointReply {
     /// Positions that it covers.
     pub size: u64,
@@ -379,4 +392,37 @@ pub struct CheckpointReply {
     pub root: Hash,
     /// The signed note (C2SP tlog-checkpoint).
     pub note: String,
+}
+
+/// Applies a message of the quarantine as it is, as if it came from the stream now.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayQuarantined {
+    /// Which entry.
+    pub entry: u64,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Gives a message of the quarantine up for good.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DismissQuarantined {
+    /// Which entry.
+    pub entry: u64,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The entry was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QuarantineReply {
+    /// Which entry.
+    pub entry: u64,
+    /// The ledger's position of the event that says so.
+    pub position: u64,
+    /// The ledger's position of the event that was replayed.
+    pub event_position: Option<u64>,
 }

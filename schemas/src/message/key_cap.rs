@@ -1,6 +1,7 @@
 //! Room below a key's cap, set aside request by request. The ledger decides, since it alone knows what every gateway spends.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApiKeyId, EmitterId, RequestId};
@@ -8,7 +9,7 @@ use crate::key_limits::Cap;
 use crate::money::Nanocredits;
 
 /// A gateway is about to authorize requests of a key that has a cap. One question a key is under way at a time.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReserveKey {
     /// The life that asks.
     pub gateway: EmitterId,
@@ -23,7 +24,7 @@ pub struct ReserveKey {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyReserved {
     /// Of those that were wanted, these have their room.
     pub granted: Vec<RequestId>,

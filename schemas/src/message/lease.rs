@@ -1,12 +1,13 @@
 //! Credits that one life of a gateway may spend alone. Totals only: the larger one wins, so nothing needs to arrive, or only once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EmitterId};
 use crate::money::Nanocredits;
 
 /// A gateway needs credits of an account.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LeaseRequest {
     /// The life that asks.
     pub gateway: EmitterId,
@@ -21,7 +22,7 @@ pub struct LeaseRequest {
 }
 
 /// The ledger's word.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LeaseReply {
     /// Granted to that life for this account in all, credits. Less than asked means that there is no more to be had now.
     pub granted_total: Nanocredits,
@@ -36,7 +37,7 @@ pub struct LeaseReply {
 }
 
 /// Another gateway needs what this one holds unused.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Recall {
     /// Whose credits.
     pub account_id: AccountId,
@@ -45,7 +46,7 @@ pub struct Recall {
 }
 
 /// What it gave up: nothing, if it uses all that it has.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Recalled {
     /// Returned by that life for this account in all, credits.
     pub returned_total: Nanocredits,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::price_book::PriceBook;
 use crate::tier::Tier;
 
 /// A gateway begins a life.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Register {
     /// Fresh, never used before; an unanswered registration is abandoned, not repeated.
     pub gateway: EmitterId,
@@ -20,7 +21,7 @@ pub struct Register {
 }
 
 /// The life may authorize through its gates.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Registered {
     /// Of the stream that the gates are in.
     pub generation: u64,
@@ -35,7 +36,7 @@ pub struct Registered {
 }
 
 /// Are my gates still open? Asked after a reconnect, before any acknowledgement counts.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Confirm {
     /// The life that asks.
     pub gateway: EmitterId,
@@ -44,14 +45,14 @@ pub struct Confirm {
 }
 
 /// The answer to that.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
     /// Whether the life can go on; if not, it begins a new one.
     pub open: bool,
 }
 
 /// A gateway process is alive. Sent several times in a lease time.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// The process: counted to share rate limits.
     pub process: Uuid,
@@ -63,7 +64,7 @@ pub struct Heartbeat {
 }
 
 /// Where the ledger is. Sent each second, and at once when the generation changes.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Beacon {
     /// Of the active writer.
     pub epoch: u64,
@@ -78,7 +79,7 @@ pub struct Beacon {
 }
 
 /// How far an emitter's events are appended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Appended {
     /// Every `seq` up to here is appended; it need not be kept any longer.
     pub through: u64,
@@ -89,7 +90,7 @@ pub struct Appended {
 }
 
 /// A key is refused from now on; each gateway answers with [`RevocationSeen`].
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Revoked {
     /// SHA-256 of the key.
     pub key_hash: KeyHash,
@@ -98,14 +99,14 @@ pub struct Revoked {
 }
 
 /// This gateway refuses the key from now on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RevocationSeen {
     /// The lives for which this holds.
     pub lives: Vec<EmitterId>,
 }
 
 /// An account's plan changed.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TierChangedNotice {
     /// Whose.
     pub account_id: AccountId,

@@ -13,7 +13,7 @@ use crate::key_limits::Restrictions;
 pub const LARGEST_PAGE: u32 = 100;
 
 /// All accounts, in the order in which they were opened.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListAccounts {
     /// The last one of the page before.
     pub after: Option<AccountId>,
@@ -22,7 +22,7 @@ pub struct ListAccounts {
 }
 
 /// A page of accounts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountsReply {
     /// As they are now.
     pub accounts: Vec<AccountReply>,
@@ -31,7 +31,7 @@ pub struct AccountsReply {
 }
 
 /// All keys of an account, in the order in which they were issued; revoked ones are among them.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListKeys {
     /// Whose.
     pub account_id: AccountId,
@@ -42,7 +42,7 @@ pub struct ListKeys {
 }
 
 /// A page of keys.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeysReply {
     /// As they are now.
     pub keys: Vec<KeyReply>,

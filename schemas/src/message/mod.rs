@@ -6,11 +6,12 @@ mod lease;
 mod life;
 mod list;
 
+pub(crate) use command::command_schemas;
 pub use command::{
     AccountOpenedReply, AccountRef, AccountReply, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply,
-    CreditsAdjustedReply, CreditsReply, IssueKey, KeyIssuedReply, KeyRecord, KeyRef, KeyRevokedReply, LookUpKey,
-    OpenAccount, PriceBookReply, PublishPriceBook, Refusal, RefusalCode, Reply, RevokeKey, SetMargins, SetTier,
-    TierReply, command_name,
+    CreditsAdjustedReply, CreditsReply, DismissQuarantined, IssueKey, KeyIssuedReply, KeyRecord, KeyRef,
+    KeyRevokedReply, LookUpKey, OpenAccount, PriceBookReply, PublishPriceBook, QuarantineReply, Refusal, RefusalCode,
+    ReplayQuarantined, Reply, RevokeKey, SetMargins, SetTier, TierReply, command_name,
 };
 pub use key_cap::{KeyReserved, ReserveKey};
 pub use lease::{LeaseReply, LeaseRequest, Recall, Recalled};

@@ -211,7 +211,7 @@ mod tests {
             usage,
             source: UsageSource::Provider,
             status: UsageStatus::Success,
-            error_message: None,
+            error: None,
             latency_ms: 1,
             ttft_ms: None,
             streamed: false,

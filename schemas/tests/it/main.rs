@@ -1,3 +1,4 @@
 //! The shared language, seen from outside.
 
+mod postings;
 mod samples;

@@ -10,3 +10,4 @@ mod chaos_nats_lost;
 mod chaos_short;
 mod cluster_gates;
 mod paused;
+mod system_rolling_upgrade;

@@ -311,7 +311,7 @@ impl World {
             usage,
             source: UsageSource::Provider,
             status: UsageStatus::Success,
-            error_message: None,
+            error: None,
             latency_ms: 0,
             ttft_ms: None,
             streamed: false,

@@ -8,7 +8,7 @@ use ledger::command::{GrantLease, RegisterLife};
 use ledger::life::{BeginFence, CompleteFence, Expire, LifeState};
 use ledger::stream::NextGeneration;
 use schemas::books::{Ending, Note};
-use schemas::event::{AccountOpened, Event, Payload, PriceBookPublished};
+use schemas::event::{AccountOpened, Payload, PriceBookPublished};
 use schemas::message::{AddCredits, Appended, LeaseReply, LeaseRequest};
 use schemas::money::{Nanocredits, PerMillion};
 use schemas::price_book::{Kind, Model, PriceBook, Prices, Status};
@@ -184,7 +184,7 @@ impl World {
             if uncounted && closed {
                 set_closed(batch.state, false, header.emitter);
             }
-            batch.read(message, Some(Ok::<Event, String>(event)));
+            batch.read(message, Some(Ok(event)));
             if uncounted && closed {
                 set_closed(batch.state, true, header.emitter);
             }

@@ -20,7 +20,7 @@ pub use options::{Provider, StackOptions};
 pub use secrets::Secrets;
 pub(crate) use secrets::{read_private, write_private};
 
-use crate::place::RunDir;
+use crate::place::{self, RunDir};
 use crate::port;
 use crate::process::Process;
 use crate::program::{Program, Simulator, log_file, pid_file};
@@ -183,8 +183,20 @@ impl Stack {
         env: Vec<(String, String)>,
         port: u16,
     ) -> Result<Arc<Process>> {
-        let keep_env = self.options.keep_env;
-        Program { name, program, args, env, port, keep_env }.spawn(self.dir.path())
+        let (keep_env, release) = (self.options.keep_env, self.options.release.as_deref());
+        Program { name, program, args, env, port, keep_env, release }.spawn(self.dir.path())
+    }
+
+    /// Replaces one process of another release by our own program of that name: stops it in order, starts it on the same
+    /// port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not stop, our own was not built, or it does not start.
+    pub fn upgrade(&self, process: &Process) -> Result<()> {
+        process.stop()?;
+        process.run_from(&place::profile_dir()?);
+        process.start()?;
+        process.wait_ready()
     }
 
     /// Stops everything in order: gateways first, so that what they still owe reaches the ledger.

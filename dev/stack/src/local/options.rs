@@ -34,6 +34,8 @@ pub struct StackOptions {
     pub env: Vec<(String, String)>,
     /// Whether our programs also see the variables of the shell; not in tests.
     pub keep_env: bool,
+    /// The folder of another release's gateway, ledger and projector, to begin with; our own otherwise.
+    pub release: Option<PathBuf>,
 }
 
 /// A real provider.
@@ -61,6 +63,7 @@ impl Default for StackOptions {
             provider: None,
             env: Vec::new(),
             keep_env: false,
+            release: None,
         }
     }
 }

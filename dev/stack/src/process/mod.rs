@@ -283,6 +283,12 @@ impl Process {
         spec.env.push((name.to_owned(), value.to_owned()));
     }
 
+    /// At its next start, the program of the same name in this folder is executed.
+    pub fn run_from(&self, folder: &Path) {
+        let mut spec = self.spec();
+        spec.program = folder.join(spec.program.file_name().unwrap_or_default());
+    }
+
     /// The last lines of its output.
     pub fn log_tail(&self) -> String {
         let text = std::fs::read(self.log()).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The private servers and processes keep their promises, and so does the whole system that runs on them.
 
+mod asyncapi;
 mod children;
 mod compose;
 mod run;
@@ -29,5 +30,6 @@ mod system_request_id;
 mod system_rerate;
 mod system_sdk;
 mod system_security;
+mod system_statement;
 mod system_streams;
 mod system_test_mode;

@@ -35,6 +35,7 @@ async fn in_the_middle_of_a_stream(world: &World) {
     assert!((3..40).contains(&delivered), "{billed}");
     let row = world.usage_log(&request_id).await;
     assert_eq!((&row["status"], &row["usage_source"]), (&"cancelled".into(), &"estimated".into()), "{row}");
+    assert_eq!(row["error_code"], "client_gone", "{row}");
     assert_eq!(row["ending"], "deducted", "{row}");
     let written = row["output_tokens"].as_u64().expect("a number of tokens");
     assert!(written % 25 == 0 && (3..=delivered).contains(&(written / 25)), "{delivered} chunks of 25 tokens: {row}");
@@ -50,6 +51,7 @@ async fn before_the_first_token(world: &World) {
     cancelled(world, &request_id).await;
     let row = world.usage_log(&request_id).await;
     assert_eq!((&row["status"], &row["usage_source"]), (&"cancelled".into(), &"estimated".into()), "{row}");
+    assert_eq!(row["error_code"], "client_gone", "{row}");
     assert_eq!((&row["output_tokens"], &row["ttft_ms"]), (&0.into(), &Value::Null), "{row}");
     is_charged_once(world, &account, &row).await;
 }

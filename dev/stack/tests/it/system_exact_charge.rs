@@ -59,6 +59,7 @@ async fn seen_in_the_tables(world: &World, request_id: &str, key: &str) {
         ("ending", "deducted".into()),
         ("livemode", true.into()),
         ("error_message", Value::Null),
+        ("error_code", Value::Null),
     ];
     for (column, value) in expected {
         assert_eq!(row[column], value, "{column} of {row}");

@@ -61,6 +61,7 @@ async fn a_stream_that_outlasts_the_patience_of_a_stop_is_told_and_charged_for_w
 
     let row = world.usage_log(&request_id).await;
     assert_eq!((&row["status"], &row["usage_source"]), (&"error".into(), &"estimated".into()), "{row}");
+    assert_eq!(row["error_code"], "gateway_stopped", "{row}");
     let delivered: usize = events.iter().filter_map(Event::content).map(|text| text.len()).sum();
     let heard = delivered / 4 + 2;
     assert!(row["output_tokens"].as_u64().is_some_and(|tokens| tokens.abs_diff(heard as u64) < 4), "{heard}: {row}");

@@ -73,29 +73,32 @@ async fn fails(world: &World, account: &Account, body: &Value, status: u16, code
     assert_eq!((&row["ending"], &row["status"]), (&"released".into(), &"error".into()), "{row}");
     assert_eq!((&row["credits_used"], &row["usage_source"]), (&"0".into(), &Value::Null), "{row}");
     assert!(row["error_message"].is_string(), "{row}");
+    assert_eq!(row["error_code"], "provider_failed", "{row}");
 }
 
-/// How a stream breaks after three chunks, and what the client is told in it.
-const IN_THE_MIDDLE: [(&str, &str, &str); 4] = [
-    ("chunks=8 cut_after=3", "upstream_error", "The model's provider broke off its answer."),
+/// How a stream breaks after three chunks, what the client is told in it, and what it is called in the books.
+const IN_THE_MIDDLE: [(&str, &str, &str, &str); 4] = [
+    ("chunks=8 cut_after=3", "upstream_error", "The model's provider broke off its answer.", "cut_stream"),
     (
         "chunks=8 error_after=3",
         "upstream_error",
         "The model's provider reported an error: simulated error in the stream",
+        "provider_error",
     ),
     (
         "chunks=8 chunk_ms=1 malformed=1",
         "upstream_error",
         "The model's provider sent an answer that could not be read.",
+        "provider_error",
     ),
-    ("chunks=2 chunk_ms=9000", "upstream_timeout", "The model's provider did not answer in time."),
+    ("chunks=2 chunk_ms=9000", "upstream_timeout", "The model's provider did not answer in time.", "provider_timeout"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_middle_of_a_stream_it_is_an_error_event_and_what_was_delivered_is_charged() {
     let world = World::start_with(impatient());
     let account = world.account("team", "100");
-    for (wishes, code, message) in IN_THE_MIDDLE {
+    for (wishes, code, message, error_code) in IN_THE_MIDDLE {
         let body = streamed(chat(SONNET, 1_000, &format!("prompt_tokens=20 completion_tokens=80 {wishes}")));
         let (request_id, events) = broken(world.open(&account.key, &body).await).await;
         let Some((last, before)) = events.split_last() else { panic!("{wishes}: nothing came") };
@@ -107,6 +110,7 @@ async fn in_the_middle_of_a_stream_it_is_an_error_event_and_what_was_delivered_i
         let row = world.usage_log(&request_id).await;
         assert_eq!((&row["status"], &row["usage_source"]), (&"error".into(), &"estimated".into()), "{wishes}: {row}");
         assert_eq!((&row["ending"], &row["is_charged"]), (&"deducted".into(), &true.into()), "{wishes}: {row}");
+        assert_eq!(row["error_code"], error_code, "{wishes}: {row}");
         assert_eq!(row["output_tokens"], text.div_ceil(4), "{wishes}: {row}");
         assert_eq!(row["input_tokens"], body.to_string().len().div_ceil(4), "{wishes}: {row}");
     }

@@ -70,7 +70,7 @@ fn usage() -> UsageRecorded {
         usage,
         source: UsageSource::Provider,
         status: UsageStatus::Success,
-        error_message: None,
+        error: None,
         latency_ms: 1,
         ttft_ms: None,
         streamed: false,

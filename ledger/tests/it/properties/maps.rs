@@ -22,6 +22,8 @@ pub(super) struct Maps {
     /// As far as anything of them was applied.
     pub(super) requests: BTreeMap<usize, Request>,
     pub(super) said: Vec<Said>,
+    /// What is in the quarantine, in the order in which it came.
+    pub(super) kept: Vec<Kept>,
     pub(super) events: u64,
     pub(super) generation: u64,
     /// What the last transition came to.
@@ -97,6 +99,14 @@ pub(super) struct Said {
     pub(super) what: What,
 }
 
+/// An event that was quarantined.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) said: usize,
+    /// Nobody has dealt with it.
+    pub(super) is_open: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
     Authorized { request: usize, hold: i64 },
@@ -116,6 +126,8 @@ pub(super) enum Action {
     Lease { life: usize, account: usize, known: i64, need: i64, want: i64, answer: Result<i64, RefusalCode> },
     Read { said: usize, recovered: bool },
     Nonsense,
+    Replay { said: usize, answer: Result<(), RefusalCode> },
+    Dismiss { said: usize, answer: Result<(), RefusalCode> },
     BeginFence { life: usize },
     CloseGate { life: usize, k: u16 },
     CompleteFence { life: usize },
@@ -238,6 +250,16 @@ impl Maps {
                 }
             }
             Step::Nonsense => self.last.push(Action::Nonsense),
+            Step::Replay { kept } => {
+                let Some(kept) = pick(kept, self.kept.len()).map(|back| self.kept.len() - 1 - back) else { return };
+                let answer = self.replay(kept);
+                self.last.push(Action::Replay { said: self.kept[kept].said, answer });
+            }
+            Step::Dismiss { kept } => {
+                let Some(kept) = pick(kept, self.kept.len()).map(|back| self.kept.len() - 1 - back) else { return };
+                let answer = self.close(kept);
+                self.last.push(Action::Dismiss { said: self.kept[kept].said, answer });
+            }
             Step::BeginFence { life } => {
                 if let Some(life) = pick(life, self.lives.len()) {
                     self.begin_fence(life);
@@ -372,22 +394,55 @@ impl Maps {
         }
         if let Some(before) = life.seen.get(&said.seq) {
             if *before != index {
-                life.quarantined.insert(said.seq);
+                self.keep(index);
             }
             return;
         }
         match self.apply(said) {
-            Ok(follow_up) => {
-                let life = &mut self.lives[said.life];
-                life.seen.insert(said.seq, index);
-                life.never.remove(&said.seq);
-                self.events += 1;
-                self.follow(follow_up);
-            }
-            Err(Impossible) => {
-                self.lives[said.life].quarantined.insert(said.seq);
-            }
+            Ok(follow_up) => self.appended(index, follow_up),
+            Err(Impossible) => self.keep(index),
         }
+    }
+
+    fn appended(&mut self, index: usize, follow_up: FollowUp) {
+        let said = self.said[index];
+        let life = &mut self.lives[said.life];
+        life.seen.insert(said.seq, index);
+        life.never.remove(&said.seq);
+        self.events += 1;
+        self.follow(follow_up);
+    }
+
+    fn keep(&mut self, index: usize) {
+        let said = self.said[index];
+        self.lives[said.life].quarantined.insert(said.seq);
+        self.kept.push(Kept { said: index, is_open: true });
+    }
+
+    /// As if it came now; but what is still impossible stays where it is.
+    fn replay(&mut self, kept: usize) -> Result<(), RefusalCode> {
+        let Kept { said: index, is_open } = self.kept[kept];
+        if !is_open {
+            return Err(RefusalCode::EntryClosed);
+        }
+        let said = self.said[index];
+        if self.lives[said.life].seen.contains_key(&said.seq) {
+            return Err(RefusalCode::StillRefused);
+        }
+        let follow_up = self.apply(said).map_err(|Impossible| RefusalCode::StillRefused)?;
+        self.lives[said.life].quarantined.remove(&said.seq);
+        self.appended(index, follow_up);
+        self.close(kept)
+    }
+
+    fn close(&mut self, kept: usize) -> Result<(), RefusalCode> {
+        let kept = &mut self.kept[kept];
+        if !kept.is_open {
+            return Err(RefusalCode::EntryClosed);
+        }
+        kept.is_open = false;
+        self.events += 1;
+        Ok(())
     }
 
     fn apply(&mut self, said: Said) -> Result<FollowUp, Impossible> {

@@ -80,6 +80,13 @@ pub(super) enum Step {
         said: Which,
     },
     Nonsense,
+    /// What an operator does about something in the quarantine, of which the last ones are of more interest.
+    Replay {
+        kept: Which,
+    },
+    Dismiss {
+        kept: Which,
+    },
     BeginFence {
         life: Which,
     },
@@ -176,6 +183,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::AllComeBackwards),
         1 => which().prop_map(|said| Step::Forge { said }),
         1 => Just(Step::Nonsense),
+        5 => kept().prop_map(|kept| Step::Replay { kept }),
+        1 => kept().prop_map(|kept| Step::Dismiss { kept }),
         2 => which().prop_map(|life| Step::BeginFence { life }),
         3 => (which(), prop_oneof![Just((0, 64)), Just((0, 30)), Just((30, 64)), Just((20, 40))])
             .prop_map(|(life, (from, to))| Step::CloseGates { life, from, to }),
@@ -183,6 +192,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => which().prop_map(|request| Step::Expire { request }),
         1 => Just(Step::NextGeneration),
     ]
+}
+
+fn kept() -> impl Strategy<Value = Which> {
+    prop_oneof![3 => 0_u8..3, 1 => any::<Which>()]
 }
 
 fn saying() -> impl Strategy<Value = Saying> {

@@ -7,22 +7,24 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use chrono::Utc;
-use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Writer};
-use ledger::command::{FirstPriceBook, GrantLease, RegisterLife};
+use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Unreadable, Writer};
+use ledger::command::{DismissEntry, FirstPriceBook, GrantLease, RegisterLife, ReplayEntry};
 use ledger::life::{BeginFence, CLOSED, CompleteFence, Expire};
 use ledger::stream::{Announcer, NextGeneration};
+use ledger::verify::Asked;
 use proptest_state_machine::StateMachineTest;
-use schemas::event::{CreditsDeducted, Event, EventData, Header, LeaseReturned, Source, encode};
+use schemas::event::{CreditsDeducted, EventData, Header, LeaseReturned, Source, encode};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::message::{
-    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, LeaseReply, LeaseRequest, OpenAccount, RefusalCode,
+    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, DismissQuarantined, LeaseReply, LeaseRequest,
+    OpenAccount, RefusalCode, ReplayQuarantined,
 };
 use schemas::money::Nanocredits;
 use schemas::seq_set::SeqSet;
 use schemas::subject::{Cell, GATES};
 use schemas::tier::Tier;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool};
 use stack::servers::Postgres;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -153,7 +155,7 @@ impl StateMachineTest for Ledger {
             inner.compare(&maps).await;
             let spent = maps.accounts.iter().all(|money| (money.leased, money.held) == (0, 0));
             assert!(spent, "every life is over, and something is leased or held: {:?}", maps.accounts);
-            let report = ledger::verify::verify(&mut inner.db).await.unwrap();
+            let report = ledger::verify::verify(&inner.database.1, &Asked::default(), &mut |_| {}).await.unwrap();
             assert!(report.ok, "{:#?}", report.differences);
             assert_eq!(report.open_holds, 0);
             crate::kit::assert_tree(&mut inner.db).await;
@@ -234,6 +236,18 @@ impl Inner {
                     let subject = self.cell.event(1, AccountId(Uuid::now_v7()), "RequestAuthorized");
                     batch.items.push(self.message(subject, Bytes::from_static(b"{"), false));
                 }
+                Action::Replay { said, .. } => {
+                    let (entry, pool) = self.kept(&mut batch, *said).await;
+                    let (by, why) = words();
+                    let read = ReplayEntry::read(&pool, ReplayQuarantined { entry, by, why }).await;
+                    batch.command(action, read.unwrap());
+                }
+                Action::Dismiss { said, .. } => {
+                    let (entry, pool) = self.kept(&mut batch, *said).await;
+                    let (by, why) = words();
+                    let read = DismissEntry::read(&pool, DismissQuarantined { entry, by, why }).await;
+                    batch.command(action, read.unwrap());
+                }
                 Action::BeginFence { life } => batch.command(action, BeginFence { gateway: self.lives[*life] }),
                 Action::CloseGate { life, k } => {
                     let subject = self.cell.gate(maps.generation, self.lives[*life], *k);
@@ -273,6 +287,14 @@ impl Inner {
         self.finish(&mut batch).await;
     }
 
+    /// The entry of something that was quarantined, which must be in the database before it can be read.
+    async fn kept(&mut self, batch: &mut Batch, said: usize) -> (u64, PgPool) {
+        self.finish(batch).await;
+        let first = sqlx::query_scalar("select id from ledger.quarantine where message = $1 order by id limit 1");
+        let entry: i64 = first.bind(self.said[&said].1.as_ref()).fetch_one(&mut self.db).await.unwrap();
+        (entry as u64, ledger::database::reading_pool(&self.database.1))
+    }
+
     /// Hands over what was collected, all at once, and waits until it is committed.
     async fn finish(&mut self, batch: &mut Batch) {
         let Batch { items, answers } = std::mem::take(batch);
@@ -306,6 +328,9 @@ impl Inner {
                     None => Ok(serde_json::from_slice::<LeaseReply>(&outcome.unwrap()).unwrap().granted_total.get()),
                 };
                 assert_eq!(said, *answer, "{action:?}");
+            }
+            Action::Replay { answer, .. } | Action::Dismiss { answer, .. } => {
+                assert_eq!(refused(&outcome).map_or(Ok(()), Err), *answer, "{action:?}: {outcome:?}");
             }
             _ => assert!(outcome.is_ok(), "{action:?}: {outcome:?}"),
         }
@@ -348,7 +373,7 @@ impl Inner {
     fn message(&mut self, subject: String, payload: Bytes, recovered: bool) -> Item {
         self.stream_seq += u64::from(!recovered);
         let is_event = !subject.contains(".gate.");
-        let event = is_event.then(|| Event::decode(&payload).map_err(|error| error.to_string()));
+        let event = is_event.then(|| Unreadable::or_event(&payload));
         let message = StreamMessage { generation: 1, stream_seq: self.stream_seq, subject, payload, recovered };
         Item::Message(message, event)
     }
@@ -443,8 +468,11 @@ impl Inner {
         });
         same("lives", stored, expected);
 
-        let rows: Vec<(Uuid, i64)> =
-            self.rows("select distinct emitter, seq from ledger.quarantine where emitter is not null").await;
+        let rows: Vec<(Uuid, i64)> = self
+            .rows(
+                "select distinct emitter, seq from ledger.quarantine where emitter is not null and state <> 'replayed'",
+            )
+            .await;
         let stored: BTreeSet<_> = rows.into_iter().map(|(emitter, seq)| (emitter, seq as u64)).collect();
         let lives = maps.lives.iter().zip(&self.lives);
         let expected: BTreeSet<_> =

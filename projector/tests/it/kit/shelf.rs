@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::DateTime;
-use projector::fold::{Batch, Changes, Daily, DailyKey, Memory, Request};
+use projector::fold::{Batch, Changes, Daily, DailyKey, Entry, Memory, Request, Standing};
 use schemas::event::Event;
+use schemas::money::Nanocredits;
 use uuid::Uuid;
 
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Shelf {
     /// Bought, charged, held, lost.
     pub(crate) accounts: HashMap<Uuid, [i64; 4]>,
     pub(crate) daily: BTreeMap<DailyKey, Daily>,
+    pub(crate) journal: Vec<Entry>,
 }
 
 impl Shelf {
@@ -31,7 +33,12 @@ impl Shelf {
         let ids = events.iter().filter_map(|event| event.header.request_id);
         let known: HashMap<_, _> =
             ids.filter_map(|id| self.requests.get(&id.0).map(|request| (id, request.clone()))).collect();
-        let mut batch = Batch::new(&mut self.memory, known.into_values().collect());
+        let standing = |[bought, charged, held, _]: &[i64; 4]| Standing {
+            balance: Nanocredits::new(bought - charged),
+            held: Nanocredits::new(*held),
+        };
+        let standings = self.accounts.iter().map(|(id, sums)| (*id, standing(sums))).collect();
+        let mut batch = Batch::new(&mut self.memory, known.into_values().collect(), standings);
         for event in events {
             self.position += 1;
             batch.take(self.position, DateTime::UNIX_EPOCH, event).unwrap();
@@ -49,6 +56,7 @@ impl Shelf {
             let deltas = [change.bought, change.charged, change.held, change.lost];
             account.iter_mut().zip(deltas).for_each(|(sum, delta)| *sum += delta.get());
         }
+        self.journal.extend(changes.journal);
         for request in changes.requests {
             self.requests.insert(request.request_id, request);
         }

@@ -72,6 +72,12 @@ impl Story {
         self.ledger_says(Some(account), None, Payload::CreditsAdded(added.into()));
     }
 
+    /// So much in all is leased to the gateway.
+    pub(crate) fn leases(&mut self, account: AccountId, granted_total: Nanocredits) {
+        let granted = LeaseGranted { gateway: self.gateway, granted_total };
+        self.ledger_says(Some(account), None, Payload::LeaseGranted(granted.into()));
+    }
+
     pub(crate) fn adjusts(
         &mut self,
         account: AccountId,
@@ -145,7 +151,7 @@ impl Story {
             usage,
             source: UsageSource::Provider,
             status,
-            error_message: None,
+            error: None,
             latency_ms: 1_200,
             ttft_ms: Some(300),
             streamed: true,

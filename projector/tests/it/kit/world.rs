@@ -46,6 +46,12 @@ impl World {
         PgConnection::connect(&self.postgres.url_as(role, "secret")).await.unwrap()
     }
 
+    /// As the owner, under a name.
+    pub(crate) async fn connect_named(&self, name: &str) -> PgConnection {
+        let options: PgConnectOptions = self.postgres.url().parse().unwrap();
+        PgConnection::connect_with(&options.application_name(name)).await.unwrap()
+    }
+
     /// Appends events as the ledger does.
     pub(crate) async fn append(&self, events: &[Event]) {
         let rows: Vec<_> = events.iter().map(|event| (event.clone(), bytes_of(event))).collect();

@@ -10,7 +10,7 @@ const USAGE_LOG: &str = "select request_id, account_id, api_key_id, model_id, se
         trim_scale(cost_usd)::text as cost_usd, trim_scale(credits_used)::text as credits_used,
         trim_scale(hold_credits)::text as hold_credits, credits_used > 0 as is_charged,
         latency_ms, ttft_ms, streamed, status, error_message, usage_source, price_version, provider_request_id, upstream,
-        livemode, ending
+        livemode, ending, error_code
     from usage_logs";
 
 /// Queries that are run again and again.
