@@ -42,6 +42,7 @@ check: ## formatting, lints, dependencies, documentation, schemas, queries
 	  else echo 'the advisory database cannot be reached: advisories are not checked'; fi
 	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --document-private-items
 	@cargo run --quiet -p schemas --bin schemas -- check
+	@cargo run --quiet -p gateway --bin openapi -- check
 	@cargo run --quiet -p stack -- prepare-sqlx --check
 
 model: ## every state of small worlds, each rule broken once; ends in minutes (STATES=… of a world at most)

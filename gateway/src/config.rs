@@ -4,17 +4,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
+use crate::address;
 use crate::message_limits::MessageLimits;
+use crate::secret::HashedSecret;
+use crate::tls::TlsFiles;
 use crate::upstream::Connection;
 
 /// The provider where nothing else is said.
 const DEFAULT_UPSTREAM: &str = "https://ai-gateway.vercel.sh/v1";
 /// The simulator takes any key; it is no secret.
 const SIMULATOR_KEY: &str = "simulator";
+/// The operator's key moves money.
+const SHORTEST_ADMIN_KEY: usize = 16;
 
 /// How the gateway is set up.
 #[derive(Clone, Debug)]
@@ -32,7 +37,11 @@ pub struct Config {
     /// Who answers sandbox traffic.
     pub simulator: Option<Connection>,
     /// Lets requests without a key through, as the built-in sandbox account.
-    pub test_secret: Option<String>,
+    pub test_secret: Option<HashedSecret>,
+    /// The operator's key; without it there is no admin API.
+    pub admin_key: Option<HashedSecret>,
+    /// Where the admin API is heard, if not beside the other routes.
+    pub admin_listen: Option<SocketAddr>,
     /// The most that an output limit which we fill in may cost.
     pub max_credits_per_request: Nanocredits,
     /// How long running answers are waited for at a stop.
@@ -43,6 +52,19 @@ pub struct Config {
     pub on_disconnect: OnDisconnect,
     /// How many messages a request may have, and how long.
     pub message_limits: MessageLimits,
+    /// Who may ask from where.
+    pub network: Network,
+    /// The certificate, where TLS is spoken here.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Who may ask from where.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Proxies whose `X-Forwarded-For` and `-Proto` are believed.
+    pub trusted_proxies: Vec<address::Network>,
+    /// Web pages that may ask, as `https://chat.example.com`; none by default.
+    pub cors_origins: Vec<HeaderValue>,
 }
 
 /// What becomes of a stream whose client leaves.
@@ -84,6 +106,15 @@ impl Config {
         if production && test_secret.is_some() {
             bail!("LAYERS_TEST_SECRET lets requests in without a key: it must not be set with LAYERS_ENV=production");
         }
+        let admin_key = variable("LAYERS_ADMIN_KEY");
+        if admin_key.as_ref().is_some_and(|key| key.len() < SHORTEST_ADMIN_KEY) {
+            bail!("LAYERS_ADMIN_KEY has fewer than {SHORTEST_ADMIN_KEY} characters: it could be guessed");
+        }
+        let admin_listen = match variable("LAYERS_ADMIN_LISTEN") {
+            Some(_) if admin_key.is_none() => bail!("LAYERS_ADMIN_LISTEN is set, LAYERS_ADMIN_KEY is not"),
+            Some(address) => Some(socket("LAYERS_ADMIN_LISTEN", &address)?),
+            None => None,
+        };
         let simulator = match variable("LAYERS_SIMULATOR_URL") {
             Some(url) => Some(Connection::new("simulator", &base("LAYERS_SIMULATOR_URL", &url)?, SIMULATOR_KEY)?),
             None => None,
@@ -100,7 +131,9 @@ impl Config {
             database_url: variable("DATABASE_URL"),
             live: live(variable("AI_GATEWAY_BASE_URL"), variable("AI_GATEWAY_API_KEY"), production, &simulator)?,
             simulator,
-            test_secret,
+            test_secret: test_secret.as_deref().map(HashedSecret::of),
+            admin_key: admin_key.as_deref().map(HashedSecret::of),
+            admin_listen,
             max_credits_per_request: match variable("LAYERS_MAX_CREDITS_PER_REQUEST") {
                 Some(text) => match text.parse() {
                     Ok(amount) if amount > Nanocredits::ZERO => amount,
@@ -123,19 +156,50 @@ impl Config {
                 Some("drain") => OnDisconnect::Drain(seconds("LAYERS_DRAIN_STREAM_SECONDS", 60)?),
                 Some(other) => bail!("LAYERS_ON_DISCONNECT: '{other}' is neither 'stop' nor 'drain'"),
             },
+            network: Network {
+                trusted_proxies: list(variable("LAYERS_TRUSTED_PROXIES"), |network| {
+                    network.parse().context("LAYERS_TRUSTED_PROXIES")
+                })?,
+                cors_origins: list(variable("LAYERS_CORS_ORIGINS"), origin)?,
+            },
+            tls: match (variable("LAYERS_TLS_CERT"), variable("LAYERS_TLS_KEY")) {
+                (None, None) => None,
+                (Some(certificate), Some(key)) => Some(TlsFiles { certificate: certificate.into(), key: key.into() }),
+                _ => bail!("LAYERS_TLS_CERT and LAYERS_TLS_KEY belong together: one of them is not set"),
+            },
         })
     }
 }
 
 fn listen(address: Option<String>, port: Option<String>) -> anyhow::Result<SocketAddr> {
     match (address, port) {
-        (Some(address), _) => address.parse().with_context(|| format!("LAYERS_LISTEN: '{address}' is no address:port")),
+        (Some(address), _) => socket("LAYERS_LISTEN", &address),
         (None, Some(port)) => {
             let port: u16 = port.parse().with_context(|| format!("LAYERS_PORT: '{port}' is no port"))?;
             Ok(SocketAddr::from(([127, 0, 0, 1], port)))
         }
         (None, None) => Ok(SocketAddr::from(([127, 0, 0, 1], 8080))),
     }
+}
+
+/// What stands between commas.
+fn list<T>(text: Option<String>, read: impl Fn(&str) -> anyhow::Result<T>) -> anyhow::Result<Vec<T>> {
+    let text = text.unwrap_or_default();
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect()
+}
+
+/// An origin as browsers write it.
+fn origin(text: &str) -> anyhow::Result<HeaderValue> {
+    let uri: Uri = text.parse().ok().with_context(|| format!("LAYERS_CORS_ORIGINS: '{text}' is no origin"))?;
+    let is_origin = uri.scheme().is_some() && uri.authority().is_some() && !text.ends_with('/') && uri.path() == "/";
+    if !is_origin {
+        bail!("LAYERS_CORS_ORIGINS: '{text}' is no origin such as https://chat.example.com");
+    }
+    HeaderValue::from_str(text).context("LAYERS_CORS_ORIGINS")
+}
+
+fn socket(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
+    address.parse().with_context(|| format!("{name}: '{address}' is no address:port"))
 }
 
 /// Live traffic goes to the provider if there is a key or an address for it. Without either, the simulator stands in,
@@ -187,6 +251,13 @@ mod tests {
             (&[("NATS_URL", "n"), ("LAYERS_ENV", "production")], "AI_GATEWAY_API_KEY"),
             (&[("NATS_URL", "n"), ("LAYERS_ON_DISCONNECT", "hang")], "LAYERS_ON_DISCONNECT"),
             (&[("NATS_URL", "n"), ("LAYERS_MESSAGE_LIMITS", "gold=1x1")], "LAYERS_MESSAGE_LIMITS"),
+            (&[("NATS_URL", "n"), ("LAYERS_ADMIN_KEY", "admin")], "LAYERS_ADMIN_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_TRUSTED_PROXIES", "10.0.0.0/8, proxy")], "LAYERS_TRUSTED_PROXIES"),
+            (&[("NATS_URL", "n"), ("LAYERS_CORS_ORIGINS", "*")], "LAYERS_CORS_ORIGINS"),
+            (&[("NATS_URL", "n"), ("LAYERS_CORS_ORIGINS", "https://a.example/chat")], "LAYERS_CORS_ORIGINS"),
+            (&[("NATS_URL", "n"), ("LAYERS_TLS_CERT", "cert.pem")], "LAYERS_TLS_KEY"),
+            (&[("NATS_URL", "n"), ("LAYERS_BODY_SECONDS", "soon")], "LAYERS_BODY_SECONDS"),
+            (&[("NATS_URL", "n"), ("LAYERS_ADMIN_LISTEN", "127.0.0.1:1")], "LAYERS_ADMIN_KEY"),
         ] {
             let error = read(variables).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");

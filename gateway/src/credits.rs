@@ -11,6 +11,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use schemas::ids::AccountId;
 use schemas::money::Nanocredits;
 use serde::Serialize;
@@ -28,7 +29,7 @@ pub struct Balances {
 }
 
 /// An account's credits, in decimal strings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Credits {
     /// Posted: bought and not charged.
     balance: Nanocredits,

@@ -2,15 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::money::Nanocredits;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, OnDisconnect, Patience};
+use crate::config::{Config, Network, OnDisconnect, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
+use crate::failures::Failures;
 use crate::log::Log;
 use crate::message_limits::MessageLimits;
 use crate::metrics::Metrics;
+use crate::secret::HashedSecret;
 use crate::till::{Caller, Till};
 use crate::upstream::{Client, Connection};
 
@@ -23,11 +24,14 @@ struct Inner {
     client: Client,
     live: Option<Connection>,
     simulator: Option<Connection>,
-    test_secret: Option<[u8; 32]>,
+    test_secret: Option<HashedSecret>,
+    admin_key: Option<HashedSecret>,
     max_credits_per_request: Nanocredits,
     patience: Patience,
     on_disconnect: OnDisconnect,
     message_limits: MessageLimits,
+    network: Network,
+    failures: Failures,
     balances: Option<Balances>,
     log: Option<Log>,
     metrics: Metrics,
@@ -47,11 +51,14 @@ impl Edge {
             client: Client::new(config.patience),
             live: config.live.clone(),
             simulator: config.simulator.clone(),
-            test_secret: config.test_secret.as_deref().map(digest),
+            test_secret: config.test_secret,
+            admin_key: config.admin_key,
             max_credits_per_request: config.max_credits_per_request,
             patience: config.patience,
             on_disconnect: config.on_disconnect,
             message_limits: config.message_limits.clone(),
+            network: config.network.clone(),
+            failures: Failures::default(),
             balances,
             log,
             metrics: Metrics::default(),
@@ -67,6 +74,16 @@ impl Edge {
     /// The way to providers.
     pub fn client(&self) -> &Client {
         &self.0.client
+    }
+
+    /// Who may ask from where.
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// Failed authentications.
+    pub fn failures(&self) -> &Failures {
+        &self.0.failures
     }
 
     /// The counters.
@@ -124,14 +141,18 @@ impl Edge {
         self.0.patience.total.min(self.0.till.request_limit().mul_f32(0.9))
     }
 
-    /// Whether this is the secret of the test mode; never, where there is none. Takes the same time for every text.
+    /// Whether this is the secret of the test mode; never, where there is none.
     pub fn is_test_secret(&self, text: &[u8]) -> bool {
-        let Some(secret) = self.0.test_secret else { return false };
-        let differing = secret.iter().zip(Sha256::digest(text)).fold(0, |differing, (a, b)| differing | (a ^ b));
-        differing == 0
+        self.0.test_secret.is_some_and(|secret| secret.is(text))
     }
-}
 
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
+    /// Whether this is the operator's key; never, where there is none.
+    pub fn is_admin_key(&self, text: &[u8]) -> bool {
+        self.0.admin_key.is_some_and(|secret| secret.is(text))
+    }
+
+    /// Whether the admin API is there at all.
+    pub fn has_admin_key(&self) -> bool {
+        self.0.admin_key.is_some()
+    }
 }

@@ -7,9 +7,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::address::ClientAddress;
 use crate::edge::Edge;
 use crate::error::Error;
-use crate::routes::OPEN;
+use crate::routes::is_open;
 use crate::till::{Admission, Caller};
 
 const TEST_MODE: HeaderName = HeaderName::from_static("x-layers-test-mode");
@@ -20,11 +21,12 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
 
 /// Lets callers in whose key is good and whose limit is not reached, and tells them about it.
 pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let open = request.extensions().get::<MatchedPath>().is_some_and(|path| OPEN.contains(&path.as_str()));
+    let open = request.extensions().get::<MatchedPath>().is_some_and(|path| is_open(path.as_str()));
     if open {
         return next.run(request).await;
     }
-    let caller = match authenticate(&edge, request.headers()).await {
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let caller = match authenticate(&edge, request.headers(), client).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -40,10 +42,25 @@ pub async fn admit(State(edge): State<Edge>, mut request: Request, next: Next) -
     response
 }
 
-async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> {
+async fn authenticate(edge: &Edge, headers: &HeaderMap, client: Option<ClientAddress>) -> Result<Caller, Error> {
     let Some(given) = given(headers) else { return without_key(edge, headers).await };
     let secret = given?;
-    edge.till().authenticate(secret).await.map_err(|error| Error::of_key(secret, &error))
+    // Only a key that is known to be good is let in from where too many wrong ones come.
+    if client.is_some_and(|client| edge.failures().too_many(client)) {
+        return edge.till().authenticate_known(secret).await.ok_or(Error::TooManyFailures);
+    }
+    edge.till().authenticate(secret).await.map_err(|error| {
+        let error = Error::of_key(secret, &error);
+        count(edge, client, &error);
+        error
+    })
+}
+
+/// What a guess comes to. A key that was good once is none, and a ledger that is away says nothing about a key.
+pub(crate) fn count(edge: &Edge, client: Option<ClientAddress>, error: &Error) {
+    if let (Some(client), Error::BadKey { .. } | Error::NotAdmin) = (client, error) {
+        edge.failures().count(client);
+    }
 }
 
 /// The key that a request brings: OpenAI's clients send a bearer token, Anthropic's a header of its own. `None` without one.
@@ -68,7 +85,7 @@ async fn without_key(edge: &Edge, headers: &HeaderMap) -> Result<Caller, Error> 
 }
 
 /// The token of `Bearer <token>`; the scheme's case is free (RFC 9110).
-fn bearer(authorization: &str) -> Option<&str> {
+pub(crate) fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

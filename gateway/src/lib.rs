@@ -10,17 +10,35 @@ pub mod message_limits;
 /// Logs.
 pub mod telemetry;
 
+/// TLS, where it is not a proxy's business.
+pub mod tls;
+
 // Connections in, and the graceful end.
 pub mod serve;
 
 // Which path is answered by what.
 pub mod routes;
 
+/// Who asks, by address.
+pub mod address;
+
+/// CORS and security headers.
+pub mod door;
+
+/// The OpenAPI document.
+pub mod openapi;
+
 // `x-request-id`, on every response.
 pub mod request_id;
 
 // Authentication and rate limit, before every route that is not open.
 pub mod entrance;
+
+/// Failed authentications, by address.
+pub mod failures;
+
+/// Secrets by which somebody is let in.
+pub mod secret;
 
 /// What every route needs.
 pub mod edge;
@@ -75,6 +93,9 @@ pub mod credits;
 
 // Receipts, and the public form of the ledger's log.
 pub mod log;
+
+// `/admin/v1`: the operator's commands.
+pub mod admin;
 
 // `GET /health`.
 pub mod health;

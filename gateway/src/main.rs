@@ -1,12 +1,15 @@
 //! The gateway's process.
 
 use anyhow::Context;
+use futures_util::future::OptionFuture;
 use gateway::config::Config;
 use gateway::edge::Edge;
 use gateway::till::{Till, TillConfig};
+use gateway::tls::Tls;
 use gateway::{routes, serve, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -15,21 +18,53 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
+    let tls = config.tls.clone().map(Tls::open).transpose()?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+
     let test_mode = config.test_secret.is_some();
     let till = Till::open(TillConfig { test_mode, ..TillConfig::new(&config.nats_url, config.cell.clone()) }).await?;
     let edge = Edge::new(&config, till.clone())?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    println!("listening on http://{}", listener.local_addr()?);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("listening on {scheme}://{}", listener.local_addr()?);
 
-    let stop = async {
+    let admin = match config.admin_listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+            println!("admin API on {scheme}://{}", listener.local_addr()?);
+            Some(listener)
+        }
+        None => None,
+    };
+
+    let stop = CancellationToken::new();
+    let serving = |listener, router| {
+        let (stop, cut) = (stop.clone(), edge.cut().clone());
+        serve::serve(listener, tls.clone(), router, stop.cancelled_owned(), config.drain, cut)
+    };
+    let clients = serving(listener, routes::router(edge.clone(), admin.is_none()));
+    let operators = OptionFuture::from(admin.map(|listener| serving(listener, routes::admin_router(edge.clone()))));
+    let signalled = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        stop.cancel();
     };
-    let cut = edge.cut().clone();
-    serve::serve(listener, routes::router(edge), stop, config.drain, cut).await;
+    let renewed = async {
+        while hang_up.recv().await.is_some() {
+            match tls.as_ref().map(Tls::reload) {
+                Some(Ok(())) => tracing::info!("the certificate was read again"),
+                Some(Err(error)) => tracing::error!(error = %format!("{error:#}"), "the certificate stays the old one"),
+                None => {}
+            }
+        }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(clients, operators, signalled) } => {}
+        () = renewed => {}
+    }
     till.close(config.drain).await;
     Ok(())
 }

@@ -20,15 +20,18 @@ const BROKEN: &str = "layers_streams_broken_total";
 const BROKEN_HELP: &str = "Streams that ended with an error after they had begun.";
 
 /// How requests end: the labels of [`Error::label`], and `ok`.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 14] = [
     "ok",
     "invalid",
     "not_authenticated",
     "rate_limited",
     "insufficient_credits",
     "credits_held",
+    "key_cap_reached",
+    "not_allowed",
     "unavailable",
     "provider_failed",
+    "provider_denied",
     "settlement_unconfirmed",
     "cannot_read",
     "internal",
@@ -122,6 +125,7 @@ fn write_till(till: &TillMetrics, out: &mut String) {
         ),
         ("layers_refused_insufficient_total", "Refused: the account has too few credits.", &till.refused_insufficient),
         ("layers_refused_held_total", "Refused: the credits are held for running requests.", &till.refused_held),
+        ("layers_refused_by_key_total", "Refused: the key's own models or cap do not allow it.", &till.refused_by_key),
         ("layers_refused_unavailable_total", "Refused: could not be decided.", &till.refused_unavailable),
         ("layers_gate_refusals_total", "Authorizations that a closed gate refused.", &till.gate_refusals),
         ("layers_undecided_total", "Authorizations that stayed undecided and were released.", &till.undecided),

@@ -1,8 +1,9 @@
 //! `GET /v1/models`: what is sold, at what price; and the finding of a model by what a client calls it.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use chrono::{NaiveDate, NaiveTime};
+use schemars::JsonSchema;
 use schemas::money::{PerMillion, PerThousand, Picodollars};
 use schemas::price_book::{Kind, Model, PriceBook, Prices, Status};
 use serde::Serialize;
@@ -11,16 +12,17 @@ use crate::aliases;
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
 use crate::paid::Route;
+use crate::till::Caller;
 
 /// All models.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct List {
     object: &'static str,
     data: Vec<Entry>,
 }
 
 /// One model, in OpenAI's fields and ours.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Entry {
     id: String,
     object: &'static str,
@@ -39,7 +41,7 @@ pub struct Entry {
 }
 
 /// What customers pay, margin included: US$, exact.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Pricing {
     currency: &'static str,
     token_unit: &'static str,
@@ -48,10 +50,11 @@ struct Pricing {
     per_image: Option<String>,
     web_search_per_1k: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     tiers: Vec<Tier>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TokenPrices {
     input: Option<String>,
     output: Option<String>,
@@ -59,21 +62,23 @@ struct TokenPrices {
     cache_write: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Tier {
     min_input_tokens: u64,
     #[serde(flatten)]
     tokens: TokenPrices,
 }
 
-/// `GET /v1/models`.
+/// `GET /v1/models`: those that the key may ask.
 ///
 /// # Errors
 /// When the prices are not known yet.
-pub async fn list(State(edge): State<Edge>) -> Result<Json<List>, Error> {
+pub async fn list(State(edge): State<Edge>, Extension(caller): Extension<Caller>) -> Result<Json<List>, Error> {
     let book = edge.till().prices();
     known(&book)?;
-    Ok(Json(List { object: "list", data: book.models.values().map(|model| entry(&book, model)).collect() }))
+    let allowed = book.models.values().filter(|model| caller.restrictions.allow(&model.id));
+    let data = allowed.map(|model| entry(&book, model)).collect();
+    Ok(Json(List { object: "list", data }))
 }
 
 /// `GET /v1/models/{id}`; SDKs write the slash of an id as `%2F`.

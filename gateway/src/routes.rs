@@ -1,4 +1,4 @@
-//! Which path is answered by what. Every route needs a key but those in [`OPEN`].
+//! Which path is answered by what. Every route needs a key but those in `OPEN_ROUTES`.
 
 use std::sync::Arc;
 
@@ -16,36 +16,85 @@ use crate::error::{Dialect, Error, Face};
 use crate::images::IMAGES;
 use crate::log::{public, receipt};
 use crate::messages::MESSAGES;
+use crate::openapi::{Operation, Row};
 use crate::paid::Sale;
 use crate::request_id::Arrival;
 use crate::responses::RESPONSES;
-use crate::{credits, entrance, health, metrics, models, paid, request_id};
+use crate::{admin, credits, door, entrance, health, metrics, models, openapi, paid, request_id};
 
-/// Routes without a key, by their patterns.
-pub const OPEN: [&str; 4] = ["/health", "/metrics", "/ledger/checkpoint", "/ledger/tile/{level}/{*place}"];
+/// Routes without a key.
+pub(crate) const OPEN_ROUTES: &[Row] = &[
+    Row {
+        path: "/health",
+        handlers: || get(health::show),
+        operations: &[Operation::get("Whether this gateway can take requests now").gives::<health::Health>()],
+    },
+    Row {
+        path: "/metrics",
+        handlers: || get(metrics::show),
+        operations: &[Operation::get("Counters, for Prometheus").gives_text()],
+    },
+    Row { path: "/openapi.json", handlers: || get(openapi::show), operations: &[Operation::get("This document")] },
+    Row {
+        path: "/ledger/checkpoint",
+        handlers: || get(public::checkpoint),
+        operations: &[Operation::get("The newest signed checkpoint of the log").gives_text()],
+    },
+    Row {
+        path: "/ledger/tile/{level}/{*place}",
+        handlers: || get(public::tile),
+        operations: &[Operation::get("A tile of the log's Merkle tree").gives_bytes()],
+    },
+];
 
-type Route = (&'static str, fn() -> MethodRouter<Edge>);
+const CHATS: &[Operation] = &[Operation::post("A chat completion").takes::<openapi::ChatRequest>().streams()];
+const MAKES_IMAGES: &[Operation] = &[Operation::post("Images").takes::<openapi::ImagesRequest>()];
+const LISTS_MODELS: &[Operation] =
+    &[Operation::get("The models that the key may ask, with their prices").gives::<models::List>()];
+const SHOWS_A_MODEL: &[Operation] = &[Operation::get("A model").gives::<models::Entry>()];
 
 /// The API, under `/v1` and without it: SDKs whose base URL lacks `/v1` work as well.
-const API: &[Route] = &[
-    ("/chat/completions", || paid(&CHAT)),
-    ("/responses", || paid(&RESPONSES)),
-    ("/embeddings", || paid(&EMBEDDINGS)),
-    ("/images/generations", || paid(&IMAGES)),
-    ("/messages", || paid(&MESSAGES)),
-    ("/models", || get(models::list)),
-    ("/models/{*id}", || get(models::one)),
-    ("/credits", || get(credits::show)),
-    ("/receipts/{request_id}", || get(receipt::show)),
+pub(crate) const API: &[Row] = &[
+    Row { path: "/chat/completions", handlers: || paid(&CHAT), operations: CHATS },
+    Row {
+        path: "/responses",
+        handlers: || paid(&RESPONSES),
+        operations: &[Operation::post("A response").takes::<openapi::ResponsesRequest>().streams()],
+    },
+    Row {
+        path: "/embeddings",
+        handlers: || paid(&EMBEDDINGS),
+        operations: &[Operation::post("Embeddings").takes::<openapi::EmbeddingsRequest>()],
+    },
+    Row { path: "/images/generations", handlers: || paid(&IMAGES), operations: MAKES_IMAGES },
+    Row {
+        path: "/messages",
+        handlers: || paid(&MESSAGES),
+        operations: &[Operation::post("A message, for Anthropic's clients")
+            .takes::<openapi::MessagesRequest>()
+            .streams()],
+    },
+    Row { path: "/models", handlers: || get(models::list), operations: LISTS_MODELS },
+    Row { path: "/models/{*id}", handlers: || get(models::one), operations: SHOWS_A_MODEL },
+    Row {
+        path: "/credits",
+        handlers: || get(credits::show),
+        operations: &[Operation::get("What the account has").gives::<credits::Credits>()],
+    },
+    Row {
+        path: "/receipts/{request_id}",
+        handlers: || get(receipt::show),
+        operations: &[Operation::get("Proofs that a request's events are in the log (schemas/json/receipt.v1.json)")],
+    },
 ];
 
 /// The routes of the original Layers, where they always were.
-const ORIGINAL: &[Route] = &[
-    ("/api/v1/chat", || original(&CHAT)),
-    ("/api/v1/chat/completions", || original(&CHAT)),
-    ("/api/v1/image", || original(&IMAGES)),
-    ("/api/v1/models", || get(models::list)),
-    ("/api/v1/models/{*id}", || get(models::one)),
+pub(crate) const ORIGINAL: &[Row] = &[
+    Row { path: "/api/v1/chat", handlers: || original(&CHAT), operations: CHATS },
+    Row { path: "/api/v1/chat/completions", handlers: || original(&CHAT), operations: CHATS },
+    Row { path: "/api/v1/image", handlers: || original(&IMAGES), operations: MAKES_IMAGES },
+    Row { path: "/api/v1/models", handlers: || get(models::list), operations: LISTS_MODELS },
+    Row { path: "/api/v1/models/{*id}", handlers: || get(models::one), operations: SHOWS_A_MODEL },
 ];
 
 /// A route that costs money.
@@ -62,31 +111,55 @@ fn sold(sale: Sale) -> MethodRouter<Edge> {
     post(move |edge, arrival, caller, request| paid::answer(sale, edge, arrival, caller, request))
 }
 
-/// Every path that is answered.
-pub fn paths() -> impl Iterator<Item = String> {
-    let api = API.iter().flat_map(|(path, _)| [format!("/v1{path}"), (*path).to_owned()]);
-    api.chain(ORIGINAL.iter().map(|(path, _)| (*path).to_owned())).chain(OPEN.map(str::to_owned))
+/// Whether a path, by its pattern, needs no key.
+pub fn is_open(path: &str) -> bool {
+    OPEN_ROUTES.iter().any(|row| row.path == path)
 }
 
-/// All routes, with what stands before them.
-pub fn router(edge: Edge) -> Router {
-    let mut router = Router::new()
-        .route(OPEN[0], get(health::show))
-        .route(OPEN[1], get(metrics::show))
-        .route(OPEN[2], get(public::checkpoint))
-        .route(OPEN[3], get(public::tile));
-    for (path, method) in API {
-        router = router.route(&format!("/v1{path}"), method()).route(path, method());
+/// Every path that is answered.
+pub fn paths() -> impl Iterator<Item = String> {
+    described().map(|(path, ..)| path)
+}
+
+/// Every path, whether it is open, and what it says of itself.
+pub(crate) fn described() -> impl Iterator<Item = (String, bool, &'static [Operation])> {
+    let api = API.iter().flat_map(|row| [format!("/v1{}", row.path), row.path.to_owned()].map(|path| (path, row)));
+    let all = api.chain(ORIGINAL.iter().chain(OPEN_ROUTES).map(|row| (row.path.to_owned(), row)));
+    all.map(|(path, row)| {
+        let open = is_open(&path);
+        (path, open, row.operations)
+    })
+}
+
+/// The clients' routes, with what stands before them. The admin API is among them, unless it has a port of its own.
+pub fn router(edge: Edge, with_admin: bool) -> Router {
+    let mut router = Router::new();
+    for row in API {
+        router = router.route(&format!("/v1{}", row.path), (row.handlers)());
     }
-    for (path, method) in ORIGINAL {
-        router = router.route(path, method());
+    for row in API.iter().chain(ORIGINAL).chain(OPEN_ROUTES) {
+        router = router.route(row.path, (row.handlers)());
     }
+    router =
+        router.method_not_allowed_fallback(wrong_method).route_layer(from_fn_with_state(edge.clone(), entrance::admit));
+    if with_admin {
+        router = router.merge(admin::router(&edge));
+    }
+    dressed(router, edge)
+}
+
+/// The admin API alone.
+pub fn admin_router(edge: Edge) -> Router {
+    dressed(admin::router(&edge), edge)
+}
+
+/// What every response has, whatever is asked.
+fn dressed(router: Router<Edge>, edge: Edge) -> Router {
     router
-        .method_not_allowed_fallback(wrong_method)
-        .route_layer(from_fn_with_state(edge.clone(), entrance::admit))
         .fallback(unknown)
         .layer(map_response(in_our_words))
         .layer(from_fn(in_their_dialect))
+        .layer(from_fn_with_state(edge.clone(), door::pass))
         .layer(from_fn_with_state(edge.clone(), request_id::assign))
         .with_state(edge)
 }
@@ -95,7 +168,8 @@ async fn unknown(request: Request) -> Error {
     Error::UnknownRoute { asked: asked(&request, " ") }
 }
 
-async fn wrong_method(request: Request) -> Error {
+/// Said only to those whom the entrance lets in.
+pub(crate) async fn wrong_method(request: Request) -> Error {
     Error::WrongMethod { asked: asked(&request, " on ") }
 }
 
@@ -147,9 +221,18 @@ mod tests {
 
     /// A gateway that nobody answers: no ledger, no provider, no database.
     async fn alone() -> TowerToHyperService<Router> {
-        let config = Config::read(|name| (name == "NATS_URL").then(|| "nats://127.0.0.1:1".to_owned())).unwrap();
+        TowerToHyperService::new(router(edge(None).await, true))
+    }
+
+    async fn edge(admin_key: Option<&str>) -> Edge {
+        let config = Config::read(|name| match name {
+            "NATS_URL" => Some("nats://127.0.0.1:1".to_owned()),
+            "LAYERS_ADMIN_KEY" => admin_key.map(str::to_owned),
+            _ => None,
+        });
+        let config = config.unwrap();
         let till = Till::open(TillConfig::new(&config.nats_url, config.cell.clone())).await.unwrap();
-        TowerToHyperService::new(router(Edge::new(&config, till).unwrap()))
+        Edge::new(&config, till).unwrap()
     }
 
     async fn ask(
@@ -183,13 +266,69 @@ mod tests {
             for method in &methods {
                 let (status, id, body) = ask(&service, method, &path).await;
                 assert!(id.is_some_and(|id| uuid::Uuid::parse_str(&id).is_ok()), "{method} {path}");
-                if OPEN.contains(&pattern.as_str()) {
+                if is_open(&pattern) {
                     assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
                 } else {
                     assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
                     assert!(is_an_error(&body), "{method} {path}: {body}");
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_admin_api_takes_the_operators_key_and_no_other() {
+        const KEY: &str = "an operator's long key";
+        let edge = edge(Some(KEY)).await;
+        let own_port = TowerToHyperService::new(admin_router(edge.clone()));
+        let shared_port = TowerToHyperService::new(router(edge.clone(), true));
+        let elsewhere = TowerToHyperService::new(router(edge, false));
+        let api_key = schemas::api_key::Secret::from_random(true, &[7; 32]);
+        let right = format!("Bearer {KEY}");
+        let wrong =
+            [format!("Bearer {KEY}!"), format!("Bearer {}", api_key.reveal()), KEY.to_owned(), "Bearer ".into()];
+        let path = |path: &str| {
+            let id = uuid::Uuid::now_v7().to_string();
+            path.replace("{account_id}", &id).replace("{api_key_id}", &id)
+        };
+        for path in admin::paths().map(path) {
+            for method in [Method::GET, Method::POST, Method::DELETE] {
+                let with = async |service: &TowerToHyperService<Router>, keys: &[&String]| {
+                    let mut request = Request::builder().method(&method).uri(&path);
+                    for key in keys {
+                        request = request.header("authorization", *key);
+                    }
+                    let response = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+                    let status = response.status();
+                    let body = response.into_body().collect().await.unwrap().to_bytes();
+                    (status, serde_json::from_slice::<Value>(&body).unwrap_or_default())
+                };
+                for service in [&own_port, &shared_port] {
+                    for keys in [
+                        vec![],
+                        vec![&right, &right],
+                        vec![&wrong[0]],
+                        vec![&wrong[1]],
+                        vec![&wrong[2]],
+                        vec![&wrong[3]],
+                    ] {
+                        let (status, body) = with(service, &keys).await;
+                        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+                        assert_eq!(body["error"]["code"], "invalid_admin_key", "{method} {path}");
+                    }
+                    let (status, body) = with(service, &[&right]).await;
+                    assert!(status != StatusCode::UNAUTHORIZED && is_an_error(&body), "{method} {path}: {body}");
+                }
+                assert_eq!(with(&elsewhere, &[&right]).await.0, StatusCode::NOT_FOUND, "{method} {path}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_operators_key_there_is_no_admin_api() {
+        let service = alone().await;
+        for path in admin::paths() {
+            assert_eq!(ask(&service, &Method::GET, path).await.0, StatusCode::NOT_FOUND, "{path}");
         }
     }
 

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use schemas::api_key::KeyHash;
 use schemas::message::{
     AccountRef, AddCredits, AdjustCredits, AskCheckpoint, CheckpointReply, Confirm, Confirmed, Heartbeat, IssueKey,
-    KeyRevokedReply, LookUpKey, OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, RevokeKey,
-    SetTier, TierChangedNotice, TierReply, command_name,
+    KeyRevokedReply, LookUpKey, OpenAccount, PublishPriceBook, Refusal, RefusalCode, Register, Registered, ReserveKey,
+    RevokeKey, SetMargins, SetTier, TierChangedNotice, TierReply, command_name,
 };
 use schemas::subject::Cell;
 use serde::de::DeserializeOwned;
@@ -24,7 +24,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::append::{Command, Outcome, Submit, View, answer};
 use crate::checkpoint::{Checkpoints, Signed};
-use crate::command::{DismissEntry, RegisterLife, ReplayEntry, current_prices, look_up_key, revoked};
+use crate::command::{
+    DismissEntry, RegisterLife, ReplayEntry, current_prices, list_accounts, list_keys, look_up_key, revoked,
+};
 use crate::life::{Heard, LifeState, open_gates, tick};
 use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Reading};
@@ -158,6 +160,10 @@ impl Listener {
             command_name::ADJUST_CREDITS => self.leases.adjust(read::<AdjustCredits>(payload)?).await,
             command_name::ISSUE_KEY => self.carry_out::<IssueKey>(payload).await,
             command_name::PUBLISH_PRICE_BOOK => self.carry_out::<PublishPriceBook>(payload).await,
+            command_name::SET_MARGINS => self.carry_out::<SetMargins>(payload).await,
+            command_name::LIST_ACCOUNTS => answer(&list_accounts(&self.pool, &read(payload)?).await?),
+            command_name::LIST_KEYS => answer(&list_keys(&self.pool, &read(payload)?).await?),
+            command_name::RESERVE_KEY => self.carry_out::<ReserveKey>(payload).await,
             command_name::REPLAY_QUARANTINED => {
                 self.submit.command(ReplayEntry::read(&self.pool, read(payload)?).await?).await
             }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -53,3 +54,12 @@ id!(
     /// One event. An event that is sent again is the same bytes, so it has the same id.
     EventId
 );
+
+impl RequestId {
+    /// The time that it carries, to the millisecond; the beginning of 1970 for an id that carries none.
+    pub fn time(self) -> DateTime<Utc> {
+        let stamp = if self.0.get_version_num() == 7 { self.0.get_timestamp() } else { None };
+        let (seconds, nanoseconds) = stamp.map_or((0, 0), |stamp| stamp.to_unix());
+        DateTime::from_timestamp(i64::try_from(seconds).unwrap_or_default(), nanoseconds).unwrap_or_default()
+    }
+}

@@ -16,6 +16,9 @@ pub mod hash;
 pub mod ids;
 /// The log as a Merkle tree: hashes, tiles, proofs, signed checkpoints.
 pub mod merkle;
+
+/// Which models a key may ask, and how much it may spend.
+pub mod key_limits;
 /// What gateways and the ledger say to each other outside the stream: commands, leases, lives.
 pub mod message;
 /// Exact amounts: nanocredits and picodollars.

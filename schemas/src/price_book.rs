@@ -8,6 +8,9 @@ use crate::money::{PerMillion, PerThousand, Picodollars};
 /// Our share on top of the provider's cost where the book says nothing else for the model: 60 %.
 pub const DEFAULT_MARGIN_BPS: u32 = 6_000;
 
+/// The largest margin that an operator can set: ten times the cost. What is above it is a slip of the finger.
+pub const LARGEST_MARGIN_BPS: u32 = 100_000;
+
 /// The catalogue that a fresh installation begins with: 54 models of 7 providers.
 pub const FIRST_CATALOGUE: &str = include_str!("../models.json");
 

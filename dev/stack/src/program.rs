@@ -40,7 +40,7 @@ impl Program<'_> {
         let mut env = self.env;
         // Its output goes to a file.
         env.push(("NO_COLOR".to_owned(), "1".to_owned()));
-        if std::env::var_os("RUST_LOG").is_none() {
+        if std::env::var_os("RUST_LOG").is_none() && !env.iter().any(|(name, _)| name == "RUST_LOG") {
             env.push(("RUST_LOG".to_owned(), "info".to_owned()));
         }
         let process = Process::spawn(Spec {

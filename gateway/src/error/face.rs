@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Error;
+use crate::till::NotCarriedOut;
 use crate::upstream::Failure;
 
 /// SDKs believe a wait of up to a minute; beyond it some give up and some wait for ever.
@@ -44,13 +45,13 @@ pub struct Face {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits_needed: Option<String>,
+    pub(super) credits_needed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits_available: Option<String>,
+    pub(super) credits_available: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits_held: Option<String>,
+    pub(super) credits_held: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    affordable_max_tokens: Option<u64>,
+    pub(super) affordable_max_tokens: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -69,7 +70,12 @@ struct Members<'a> {
 }
 
 impl Face {
-    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: Option<&'static str>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             kind,
@@ -82,17 +88,17 @@ impl Face {
         }
     }
 
-    fn invalid(status: StatusCode, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    pub(super) fn invalid(status: StatusCode, code: Option<&'static str>, message: impl Into<String>) -> Self {
         Self::new(status, INVALID_REQUEST, code, message)
     }
 
-    fn after(mut self, wait: Duration) -> Self {
+    pub(super) fn after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.retry_after = Some(seconds.clamp(1, LONGEST_RETRY));
         self
     }
 
-    fn never_retry(mut self) -> Self {
+    pub(super) fn never_retry(mut self) -> Self {
         self.never_retry = true;
         self
     }
@@ -131,6 +137,19 @@ impl Error {
             Self::BadKey { shown } => bad_key(format!("Incorrect API key provided: {shown}.")),
             Self::RevokedKey => bad_key("This API key has been revoked."),
             Self::ExpiredKey => bad_key("This API key has expired."),
+            Self::TooManyFailures => Face::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "requests",
+                Some("too_many_failed_authentications"),
+                "Too many requests with wrong API keys came from your address. Please try again in a minute.",
+            )
+            .after(Duration::from_secs(60)),
+            Self::NotAdmin => Face::invalid(
+                StatusCode::UNAUTHORIZED,
+                Some("invalid_admin_key"),
+                "This needs the operator's key in an Authorization header: Bearer LAYERS_ADMIN_KEY.",
+            ),
+            Self::Command(why) => super::command::face(why),
             Self::CannotAuthenticate => {
                 unavailable("authentication_unavailable", "API keys cannot be checked right now. Please try again.")
                     .after(Duration::from_secs(1))
@@ -164,7 +183,12 @@ impl Error {
             Self::BodyUnreadable => Face::invalid(
                 StatusCode::BAD_REQUEST,
                 Some("unreadable_body"),
-                "The request body could not be read. Send it whole, and without a Content-Encoding.",
+                "The request body broke off before its end.",
+            ),
+            Self::PackedBody => Face::invalid(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Some("unsupported_content_encoding"),
+                "The request body is packed (Content-Encoding). Send it as it is.",
             ),
             Self::Invalid(invalid) => {
                 let mut face = Face::invalid(StatusCode::BAD_REQUEST, invalid.code, invalid.message.clone());
@@ -178,6 +202,15 @@ impl Error {
             }
             Self::ModelNotFound { message } => {
                 Face::invalid(StatusCode::NOT_FOUND, Some("model_not_found"), message.clone())
+            }
+            Self::ModelNotAllowed { model } => {
+                let message = format!("This API key may not ask the model `{model}`.");
+                let mut face = Face::invalid(StatusCode::FORBIDDEN, Some("model_not_allowed"), message);
+                face.param = Some("model".into());
+                face
+            }
+            Self::KeyCapReached { needed, left, held, cap, until, affordable } => {
+                super::key_cap::face((*needed, *left, *held), *cap, *until, *affordable)
             }
             Self::InsufficientCredits { .. } | Self::CreditsHeld { .. } => self.payment_face(),
             Self::CannotAuthorize { why, retry_after } => {
@@ -296,16 +329,26 @@ impl Error {
     /// The label under which it is counted: few values, stable.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::BadKey { .. } | Self::RevokedKey | Self::ExpiredKey => "not_authenticated",
+            Self::TooManyFailures
+            | Self::NoKey
+            | Self::BadKey { .. }
+            | Self::RevokedKey
+            | Self::ExpiredKey
+            | Self::NotAdmin => "not_authenticated",
             Self::RateLimited { .. } => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
-            Self::CannotAuthenticate
+            Self::KeyCapReached { .. } => "key_cap_reached",
+            Self::ModelNotAllowed { .. } => "not_allowed",
+            Self::Command(NotCarriedOut::Refused(_) | NotCarriedOut::TooLarge) => "invalid",
+            Self::Command(NotCarriedOut::Unheard | NotCarriedOut::Unknown)
+            | Self::CannotAuthenticate
             | Self::CannotAuthorize { .. }
             | Self::NoProvider { .. }
             | Self::Stopping
             | Self::StoppingCharged => "unavailable",
             Self::Upstream(Failure::Refused { .. }) => "invalid",
+            Self::Upstream(Failure::Denied { .. }) => "provider_denied",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",
             Self::CannotRead | Self::NotYetProjected | Self::AsOfNotYetKnown { .. } | Self::HistoryNotBuilt => {
@@ -317,6 +360,7 @@ impl Error {
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::BodyUnreadable
+            | Self::PackedBody
             | Self::Invalid(_)
             | Self::InvalidImage(_)
             | Self::NoAccountThen
@@ -331,7 +375,7 @@ fn bad_key(message: impl Into<String>) -> Face {
     Face::invalid(StatusCode::UNAUTHORIZED, Some("invalid_api_key"), message)
 }
 
-fn unavailable(code: &'static str, message: impl Into<String>) -> Face {
+pub(super) fn unavailable(code: &'static str, message: impl Into<String>) -> Face {
     Face::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, Some(code), message)
 }
 
@@ -348,6 +392,12 @@ fn upstream(failure: &Failure) -> Face {
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream_unavailable",
             "The model's provider is busy. Please try again.",
+        )
+        .after(Duration::from_secs(*retry_after)),
+        Failure::Limited { retry_after } => face(
+            StatusCode::TOO_MANY_REQUESTS,
+            "upstream_rate_limited",
+            "The model's provider limits the rate of requests. Please try again.",
         )
         .after(Duration::from_secs(*retry_after)),
         Failure::Refused { message, code, param } => {
@@ -367,7 +417,8 @@ fn upstream(failure: &Failure) -> Face {
             "upstream_error",
             "The model's provider sent an answer that could not be read.",
         ),
-        Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
+        // What our key and our balance there are is not the client's business.
+        Failure::Denied { .. } | Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
             face(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider failed.")
         }
     }

@@ -1,16 +1,20 @@
 //! Everything that can go wrong for a client, by name. [`Error::face`] says how each one looks: OpenAI's body, a status,
 //! headers that tell SDKs whether to try again, and the label of a metric.
 
+mod command;
 mod dialect;
 mod face;
+mod key_cap;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 pub use dialect::Dialect;
 pub use face::{Face, Outcome};
+use schemas::key_limits::Cap;
 use schemas::money::Nanocredits;
 
-use crate::till::{NotAuthenticated, Refused};
+use crate::till::{NotAuthenticated, NotCarriedOut, Refused};
 use crate::upstream::Failure;
 
 /// What a request was refused for, or failed of.
@@ -27,6 +31,12 @@ pub enum Error {
     RevokedKey,
     /// A key whose time is over.
     ExpiredKey,
+    /// Too many failed authentications from one address.
+    TooManyFailures,
+    /// Not the operator's key.
+    NotAdmin,
+    /// An operator's command was not carried out.
+    Command(NotCarriedOut),
     /// Keys cannot be looked up now.
     CannotAuthenticate,
     /// Too many requests for the account's tier.
@@ -50,8 +60,10 @@ pub enum Error {
     TooLarge,
     /// The body did not come in time.
     BodyTimeout,
-    /// The body broke off, or came in an encoding that is not taken.
+    /// The body broke off.
     BodyUnreadable,
+    /// The body came in an encoding that is not taken.
+    PackedBody,
     /// A body that is not what the route takes.
     Invalid(Invalid),
     /// An image that cannot be made so: OpenAI has a name of its own for these.
@@ -79,6 +91,26 @@ pub enum Error {
         available: Nanocredits,
         /// What is set aside.
         held: Nanocredits,
+    },
+    /// The key may not ask this model.
+    ModelNotAllowed {
+        /// Its id.
+        model: String,
+    },
+    /// It is more than is left of the key's cap.
+    KeyCapReached {
+        /// What the request can cost at most.
+        needed: Nanocredits,
+        /// What is left of the cap.
+        left: Nanocredits,
+        /// What is set aside for the key's requests that are running.
+        held: Nanocredits,
+        /// The cap.
+        cap: Cap,
+        /// When it begins anew.
+        until: Option<DateTime<Utc>>,
+        /// The output limit that what is left pays for, and its name; absent where not even the input is paid for.
+        affordable: Option<(&'static str, u64)>,
     },
     /// Nothing can be authorized now.
     CannotAuthorize {
@@ -176,6 +208,12 @@ impl Invalid {
     }
 }
 
+impl From<NotCarriedOut> for Error {
+    fn from(why: NotCarriedOut) -> Self {
+        Self::Command(why)
+    }
+}
+
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
         Self::Invalid(invalid)
@@ -193,13 +231,21 @@ impl Error {
         }
     }
 
-    /// A hold that was refused. `affordable` tells the output limit that an amount pays for, and its name.
-    pub fn of_refusal(refused: Refused, affordable: impl FnOnce(Nanocredits) -> Option<(&'static str, u64)>) -> Self {
+    /// A hold for a model that was refused. `affordable` tells the output limit that an amount pays for, and its name.
+    pub fn of_refusal(
+        refused: Refused,
+        model: &str,
+        affordable: impl FnOnce(Nanocredits) -> Option<(&'static str, u64)>,
+    ) -> Self {
         match refused {
             Refused::InsufficientCredits { needed, available, .. } => {
                 Self::InsufficientCredits { needed, available, affordable: affordable(available) }
             }
             Refused::CreditsHeld { needed, available, held } => Self::CreditsHeld { needed, available, held },
+            Refused::ModelNotAllowed => Self::ModelNotAllowed { model: model.to_owned() },
+            Refused::KeyCapReached { needed, left, held, cap, until } => {
+                Self::KeyCapReached { needed, left, held, cap, until, affordable: affordable(left) }
+            }
             Refused::Unavailable { why, retry_after } => Self::CannotAuthorize { why, retry_after },
         }
     }

@@ -16,10 +16,10 @@ pub(crate) const LIMIT: usize = 10 * 1024 * 1024;
 const READ_AND_FORGET: usize = 4 * LIMIT;
 
 /// Reads the body of a request, which must have come whole in this time.
-pub(super) async fn read(request: Request, patience: Duration) -> Result<Bytes, Error> {
+pub(crate) async fn read(request: Request, patience: Duration) -> Result<Bytes, Error> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Error::BodyUnreadable);
+        return Err(Error::PackedBody);
     }
     let mut body = request.into_body();
     if body.size_hint().lower() > READ_AND_FORGET as u64 {
@@ -84,6 +84,6 @@ mod tests {
     async fn what_is_packed_is_not_taken() {
         let mut request = of(10);
         request.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert!(matches!(read(request, PATIENCE).await, Err(Error::BodyUnreadable)));
+        assert!(matches!(read(request, PATIENCE).await, Err(Error::PackedBody)));
     }
 }

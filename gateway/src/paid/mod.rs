@@ -13,7 +13,7 @@
 #[cfg(test)]
 mod any_stream;
 mod ask;
-mod body;
+pub(crate) mod body;
 mod bound;
 mod channel;
 mod cost;
@@ -88,8 +88,11 @@ pub(crate) async fn answer(
     let filled = match ask.writes.limit {
         Limit::None | Limit::Named(_) => None,
         Limit::Unnamed => {
-            let available =
-                edge.till().available(&caller).await.map_err(|refused| Error::of_refusal(refused, |_| None))?;
+            let available = edge
+                .till()
+                .available(&caller)
+                .await
+                .map_err(|refused| Error::of_refusal(refused, &model.id, |_| None))?;
             Some(bound::fill(&book, model, &ask, available, edge.max_credits_per_request()))
         }
     };
@@ -142,7 +145,7 @@ pub(crate) async fn answer(
         Some((route.words().limit, limit))
     };
     let hold = edge.till().authorize(&caller, to_authorize).await;
-    let hold = hold.map_err(|refused| Error::of_refusal(refused, affordable))?;
+    let hold = hold.map_err(|refused| Error::of_refusal(refused, &model.id, affordable))?;
 
     let mut response = if order.streamed {
         stream::begin(&edge, order, hold, upstream_body).await?

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use schemas::ids::{AccountId, ApiKeyId};
+use schemas::key_limits::{Cap, Restrictions};
 use schemas::tier::Tier;
 
 /// Who asks, after authentication.
@@ -12,6 +15,15 @@ pub struct Caller {
     pub livemode: bool,
     /// The account's plan.
     pub tier: Tier,
+    /// What the key may do beside what its account may.
+    pub restrictions: Arc<Restrictions>,
+}
+
+impl Caller {
+    /// The key and its cap, if it has one.
+    pub fn cap(&self) -> Option<(ApiKeyId, Cap)> {
+        self.api_key_id.zip(self.restrictions.cap)
+    }
 }
 
 /// Why nobody is let in.

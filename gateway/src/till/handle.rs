@@ -6,6 +6,8 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -14,10 +16,12 @@ use super::admission::Admission;
 use super::authorize::authorize;
 use super::bus::Bus;
 use super::caller::{Caller, NotAuthenticated};
+use super::command::NotCarriedOut;
 use super::config::TillConfig;
 use super::health::TillHealth;
 use super::hold::Hold;
 use super::keys::Keys;
+use super::life::Life;
 use super::limits::Limits;
 use super::lives::Lives;
 use super::metrics::TillMetrics;
@@ -26,7 +30,7 @@ use super::refused::Refused;
 use super::shared::Shared;
 use super::take::Declined;
 use super::to_authorize::ToAuthorize;
-use super::{broadcasts, close, heartbeat, refill, test_mode};
+use super::{broadcasts, close, command, heartbeat, key_cap, refill, test_mode};
 
 /// `open` comes back after so long, registered or not.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(5);
@@ -89,6 +93,11 @@ impl Till {
         self.0.keys.authenticate(&self.0.shared, secret, Utc::now()).await
     }
 
+    /// The same by what this gateway knows already; nobody is asked.
+    pub async fn authenticate_known(&self, secret: &str) -> Option<Caller> {
+        self.0.keys.authenticate_known(&self.0.shared, secret, Utc::now()).await
+    }
+
     /// The built-in sandbox account, for requests that come without a key in test mode.
     ///
     /// # Errors
@@ -111,7 +120,7 @@ impl Till {
         self.0.shared.prices.load_full()
     }
 
-    /// What the account can spend, credits, by the last word of the ledger; where there is none, it is asked. An old word is
+    /// What the account can spend, and its key if that has a cap, credits, by the last word of the ledger; where there is none, it is asked. An old word is
     /// good enough while a new one is asked for: an account that is in use goes on while the ledger is away.
     ///
     /// # Errors
@@ -130,12 +139,16 @@ impl Till {
             if ask_ledger {
                 refill::spawn(&life, &slot);
             }
+            let below_cap = match caller.cap() {
+                Some((api_key_id, _)) => key_cap::left(&life, api_key_id).await.unwrap_or(Nanocredits::MAX),
+                None => Nanocredits::MAX,
+            };
             if let Some(word) = known {
-                return Ok(word.available);
+                return Ok(word.available.min(below_cap));
             }
             match answer {
                 Some(answer) => match answer.await {
-                    Ok(Some(word)) => return Ok(word.available),
+                    Ok(Some(word)) => return Ok(word.available.min(below_cap)),
                     _ if life.is_over() => {}
                     _ => break,
                 },
@@ -151,9 +164,12 @@ impl Till {
     /// # Errors
     /// When the account has too little, or that cannot be found out now.
     pub async fn authorize(&self, caller: &Caller, request: ToAuthorize) -> Result<Hold, Refused> {
+        if !caller.restrictions.allow(&request.model) {
+            return self.count(Err(Refused::ModelNotAllowed));
+        }
         for _ in 0..LIVES_A_REQUEST {
             let Some(life) = self.count(self.0.life().await)? else { break };
-            match authorize(&life, caller, &request).await {
+            match within_cap(&life, caller, &request).await {
                 Ok(hold) => return Ok(hold),
                 // Nothing was published for it, so the next life may serve it under the same id. After a publication it
                 // may not: the release of the first attempt has ended the request.
@@ -162,6 +178,19 @@ impl Till {
             }
         }
         self.count(Err(Refused::unavailable("this gateway is not registered with the ledger")))
+    }
+
+    /// Sends an operator's command to the ledger, by its name in [`schemas::message::command_name`].
+    ///
+    /// # Errors
+    /// When it is refused, or not answered within this time.
+    pub async fn command<A: DeserializeOwned>(
+        &self,
+        name: &str,
+        command: &impl Serialize,
+        within: Duration,
+    ) -> Result<A, NotCarriedOut> {
+        command::carry_out(&self.0.shared, name, command, within).await
     }
 
     /// The longest that a request may run; its hold expires later than that.
@@ -210,6 +239,7 @@ impl Till {
         match &result {
             Err(Refused::InsufficientCredits { .. }) => metrics.refused_insufficient.add_one(),
             Err(Refused::CreditsHeld { .. }) => metrics.refused_held.add_one(),
+            Err(Refused::ModelNotAllowed | Refused::KeyCapReached { .. }) => metrics.refused_by_key.add_one(),
             Err(Refused::Unavailable { .. }) => metrics.refused_unavailable.add_one(),
             Ok(_) => {}
         }
@@ -217,9 +247,18 @@ impl Till {
     }
 }
 
+/// Below the key's cap, if it has one, and then from the account's lease.
+async fn within_cap(life: &Arc<Life>, caller: &Caller, request: &ToAuthorize) -> Result<Hold, Declined> {
+    let Some((api_key_id, _)) = caller.cap() else { return authorize(life, caller, request).await };
+    let reserved = key_cap::reserve(life, api_key_id, request.request_id, request.hold).await?;
+    let hold = authorize(life, caller, request).await?;
+    reserved.keep();
+    Ok(hold)
+}
+
 impl Inner {
     /// The life that authorizes; none if none begins soon.
-    async fn life(&self) -> Result<Option<Arc<super::life::Life>>, Refused> {
+    async fn life(&self) -> Result<Option<Arc<Life>>, Refused> {
         if let Some(why) = self.shared.refusing() {
             return Err(Refused::unavailable(why));
         }

@@ -9,6 +9,7 @@ use moka::future::Cache;
 use parking_lot::RwLock;
 use schemas::api_key::{KeyHash, Secret};
 use schemas::ids::AccountId;
+use schemas::key_limits::Restrictions;
 use schemas::message::{KeyRecord, LookUpKey, RefusalCode, command_name};
 use schemas::tier::Tier;
 use tokio::sync::Semaphore;
@@ -38,6 +39,8 @@ pub(super) struct Keys {
 #[derive(Clone)]
 struct Known {
     record: Arc<KeyRecord>,
+    /// Taken out of the record: each request gets them.
+    restrictions: Arc<Restrictions>,
     unbroken: Unbroken,
 }
 
@@ -64,7 +67,25 @@ impl Keys {
         now: DateTime<Utc>,
     ) -> Result<Caller, NotAuthenticated> {
         let hash = Secret::parse(secret).ok_or(NotAuthenticated::Malformed)?.hash();
-        let record = self.record(shared, hash).await?;
+        let known = self.record(shared, hash).await?;
+        self.judge(shared, hash, known, now)
+    }
+
+    /// The same by what is known already.
+    pub(super) async fn authenticate_known(&self, shared: &Shared, secret: &str, now: DateTime<Utc>) -> Option<Caller> {
+        let hash = Secret::parse(secret)?.hash();
+        let known = self.known.get(&hash).await.filter(|known| known.unbroken == shared.bus.unbroken())?;
+        self.judge(shared, hash, known, now).ok()
+    }
+
+    fn judge(
+        &self,
+        shared: &Shared,
+        hash: KeyHash,
+        known: Known,
+        now: DateTime<Utc>,
+    ) -> Result<Caller, NotAuthenticated> {
+        let record = &known.record;
         // After the look-up: a revocation that came meanwhile counts.
         if record.revoked || self.refused.read().contains(&hash) {
             return Err(NotAuthenticated::Revoked);
@@ -77,6 +98,7 @@ impl Keys {
             account_id: record.account_id,
             livemode: record.livemode,
             tier: self.tier(shared, record.account_id).unwrap_or(record.tier),
+            restrictions: known.restrictions,
         })
     }
 
@@ -95,12 +117,12 @@ impl Keys {
         (unbroken == shared.bus.unbroken()).then_some(tier)
     }
 
-    async fn record(&self, shared: &Shared, hash: KeyHash) -> Result<Arc<KeyRecord>, NotAuthenticated> {
+    async fn record(&self, shared: &Shared, hash: KeyHash) -> Result<Known, NotAuthenticated> {
         // What was looked up before the connection broke is not believed: a revocation may have been missed.
         for _ in 0..2 {
             let known = self.known.try_get_with(hash, self.look_up(shared, hash)).await.map_err(|error| *error)?;
             if known.unbroken == shared.bus.unbroken() {
-                return Ok(known.record);
+                return Ok(known);
             }
             self.known.invalidate(&hash).await;
         }
@@ -113,7 +135,10 @@ impl Keys {
         let subject = shared.cell.command(command_name::LOOK_UP_KEY);
         let answer = shared.bus.ask::<KeyRecord>(subject, &LookUpKey { key_hash }, ANSWERED_WITHIN).await;
         match answer {
-            Ok(Ok(record)) => Ok(Known { record: Arc::new(record), unbroken }),
+            Ok(Ok(mut record)) => {
+                let restrictions = Arc::new(std::mem::take(&mut record.restrictions));
+                Ok(Known { record: Arc::new(record), restrictions, unbroken })
+            }
             Ok(Err(refusal)) if refusal.code == RefusalCode::UnknownKey => Err(NotAuthenticated::Unknown),
             Ok(Err(refusal)) => {
                 tracing::warn!(code = ?refusal.code, %refusal, "a key cannot be looked up");

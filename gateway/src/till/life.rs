@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::gates::Gates;
+use super::key_cap::KeyCaps;
 use super::outbox::{Outbox, Sealed};
 use super::shared::Shared;
 
@@ -33,6 +34,7 @@ pub(super) struct Life {
     /// Of the stream that its gates are in.
     pub(super) generation: u64,
     pub(super) accounts: Accounts,
+    pub(super) key_caps: KeyCaps,
     gate_headers: Vec<HeaderMap>,
     gates: Mutex<Gates>,
     gate_permits: Arc<Semaphore>,
@@ -76,6 +78,7 @@ impl Life {
             emitter,
             generation,
             accounts: Accounts::default(),
+            key_caps: KeyCaps::default(),
             gate_headers: gate_headers.collect(),
             gates: Mutex::default(),
             gate_permits: Arc::new(Semaphore::new(gates.len())),

@@ -27,6 +27,8 @@ pub struct TillMetrics {
     pub refused_insufficient: Count,
     /// Refused: the credits are held.
     pub refused_held: Count,
+    /// Refused: the key may not ask the model, or its cap is reached.
+    pub refused_by_key: Count,
     /// Refused: could not be decided now.
     pub refused_unavailable: Count,
     /// Authorizations that a closed gate refused.

@@ -39,6 +39,7 @@ pub mod spending;
 
 /// An authorization: from the lease, through a gate.
 mod authorize;
+mod key_cap;
 mod refill;
 mod slot;
 mod take;
@@ -59,12 +60,14 @@ mod register;
 mod broadcasts;
 mod bus;
 mod close;
+mod command;
 mod heartbeat;
 mod shared;
 mod stored;
 
 pub use admission::Admission;
 pub use caller::{Caller, NotAuthenticated};
+pub use command::NotCarriedOut;
 pub use config::TillConfig;
 pub use handle::Till;
 pub use health::TillHealth;

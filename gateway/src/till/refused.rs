@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use schemas::key_limits::Cap;
 use schemas::money::Nanocredits;
 
 /// Why a request may not go to a provider. The first two are said on the ledger's word only.
@@ -24,6 +26,23 @@ pub enum Refused {
         available: Nanocredits,
         /// In open holds, credits.
         held: Nanocredits,
+    },
+    /// The key may not ask this model.
+    #[error("the key may not ask this model")]
+    ModelNotAllowed,
+    /// It is more than is left of the key's cap.
+    #[error("the key's cap is reached")]
+    KeyCapReached {
+        /// The request's hold, credits.
+        needed: Nanocredits,
+        /// What is neither spent nor held, credits.
+        left: Nanocredits,
+        /// In open holds of this key, credits.
+        held: Nanocredits,
+        /// The cap.
+        cap: Cap,
+        /// When it begins anew; never, if it is for ever.
+        until: Option<DateTime<Utc>>,
     },
     /// Nobody can say now; nothing about the account.
     #[error("requests cannot be authorized now: {why}")]

@@ -21,9 +21,13 @@ pub(super) async fn open_account(shared: &Shared) -> Result<Caller, NotAuthentic
     };
     let subject = shared.cell.command(command_name::OPEN_ACCOUNT);
     match shared.bus.ask::<AccountOpenedReply>(subject, &command, ANSWERED_WITHIN).await {
-        Ok(Ok(opened)) => {
-            Ok(Caller { api_key_id: None, account_id: opened.sandbox_account_id, livemode: false, tier: PLAN })
-        }
+        Ok(Ok(opened)) => Ok(Caller {
+            api_key_id: None,
+            account_id: opened.sandbox_account_id,
+            livemode: false,
+            tier: PLAN,
+            restrictions: Default::default(),
+        }),
         Ok(Err(refusal)) => {
             tracing::warn!(%refusal, "the test mode's account cannot be opened");
             Err(NotAuthenticated::Unavailable)

@@ -32,7 +32,17 @@ pub enum Failure {
         /// At most 60.
         retry_after: u64,
     },
-    /// Failed inside, or does not want us: our business, not the client's.
+    /// It limits us: worth another try after so many seconds.
+    Limited {
+        /// At most 60.
+        retry_after: u64,
+    },
+    /// It does not take our key, or our balance there is used up: the operator's business, and an alarm.
+    Denied {
+        /// 401, 402 or 403.
+        status: u16,
+    },
+    /// Failed inside: our business, not the client's.
     Broken {
         /// What it answered, for the log.
         status: u16,
@@ -74,6 +84,8 @@ impl Failure {
             Self::Malformed => "the provider's answer was malformed".into(),
             Self::Unsendable => "the request to the provider could not be built".into(),
             Self::Busy { .. } => "the provider was busy".into(),
+            Self::Limited { .. } => "the provider limits us".into(),
+            Self::Denied { status } => format!("the provider does not accept us: status {status}"),
             Self::Broken { status } => format!("the provider answered with status {status}"),
             Self::Said { .. } => "the provider reported an error in its answer".into(),
             Self::Refused { .. } => "the provider refused the request".into(),
@@ -91,6 +103,8 @@ impl Failure {
             | Self::Malformed
             | Self::Unsendable
             | Self::Busy { .. }
+            | Self::Limited { .. }
+            | Self::Denied { .. }
             | Self::Broken { .. }
             | Self::Said { .. }
             | Self::Refused { .. } => UsageErrorCode::ProviderError,
@@ -129,8 +143,16 @@ pub fn refused(connection: &Connection, status: StatusCode, retry_after: Option<
             None => Failure::Broken { status },
         },
         408 | 504 | 524 => Failure::Timeout,
-        429 | 503 | 529 => Failure::Busy { retry_after: retry_after.unwrap_or(BUSY_SECONDS).clamp(1, 60) },
-        // 401, 402 and 403 mean our key and our balance there.
+        429 => Failure::Limited { retry_after: retry_after.unwrap_or(BUSY_SECONDS).clamp(1, 60) },
+        503 | 529 => Failure::Busy { retry_after: retry_after.unwrap_or(BUSY_SECONDS).clamp(1, 60) },
+        401..=403 => {
+            tracing::error!(
+                provider = connection.name(),
+                status,
+                "provider.denied: our key or our balance there is bad"
+            );
+            Failure::Denied { status }
+        }
         _ => Failure::Broken { status },
     }
 }
@@ -173,7 +195,7 @@ mod tests {
     fn our_account_at_the_provider_is_not_the_clients_business() {
         for status in [401, 402, 403] {
             let body = r#"{"error":{"message":"Insufficient funds","type":"insufficient_funds"}}"#;
-            assert_eq!(of(status, body), Failure::Broken { status });
+            assert_eq!(of(status, body), Failure::Denied { status });
         }
     }
 
@@ -194,7 +216,8 @@ mod tests {
 
     #[test]
     fn busy_says_when_to_come_back() {
-        assert_eq!(of(429, ""), Failure::Busy { retry_after: 5 });
+        assert_eq!(of(429, ""), Failure::Limited { retry_after: 5 });
+        assert_eq!(of(529, ""), Failure::Busy { retry_after: 5 });
         let long = refused(&connection(), StatusCode::SERVICE_UNAVAILABLE, Some(900), b"");
         assert_eq!(long, Failure::Busy { retry_after: 60 });
     }

@@ -12,6 +12,7 @@ use schemas::subject::StreamSubject;
 
 use super::follow::follow_up_payload;
 use super::message::{StreamMessage, Unreadable};
+use super::reservations::Reservation;
 use super::state::{EventRow, State};
 use crate::life::{Closing, LifeState};
 
@@ -28,6 +29,8 @@ pub struct Written {
     pub notes: Vec<(u64, Note)>,
     /// Lives that were registered or changed.
     pub lives: BTreeSet<EmitterId>,
+    /// Reservations that were made or ended.
+    pub reservations: BTreeSet<RequestId>,
     /// Emitters of gateways that must be told how far they are.
     pub heard: BTreeSet<EmitterId>,
     /// Repeats: dropped if their bytes are those that are stored.
@@ -154,7 +157,25 @@ impl<'a> Batch<'a> {
             life.state = LifeState::Fenced;
         }
         self.written.lives.insert(gateway);
+        // Whatever of it can still come authorizes nothing.
+        for request_id in self.state.reservations.of_life(gateway) {
+            self.unreserve(request_id);
+        }
+        self.state.reservations.forget_life(gateway);
         Ok(())
+    }
+
+    /// Promises room below a key's cap to a request.
+    pub fn reserve(&mut self, request_id: RequestId, reservation: Reservation) {
+        self.state.reservations.insert(request_id, reservation);
+        self.written.reservations.insert(request_id);
+    }
+
+    /// The promise to a request is over, if there was one.
+    pub fn unreserve(&mut self, request_id: RequestId) {
+        if self.state.reservations.remove(request_id).is_some() {
+            self.written.reservations.insert(request_id);
+        }
     }
 
     fn gate_closed(&mut self, gateway: EmitterId, k: u16) {
@@ -254,6 +275,13 @@ impl<'a> Batch<'a> {
     }
 
     fn append(&mut self, event: &Event, bytes: Bytes, position: u64) {
+        // Authorized, it is held and needs no promise; ended, it needs nothing.
+        if let Some(request_id) = event.header.request_id
+            && let Some(hold) = self.state.books.holds.get(&request_id)
+            && (hold.slots.authorization.is_some() || hold.slots.ending.is_some())
+        {
+            self.unreserve(request_id);
+        }
         self.state.head.position = position;
         self.written.events.push(EventRow {
             position,

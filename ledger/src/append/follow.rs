@@ -17,7 +17,9 @@ pub(crate) fn follow_up_payload(
         }
         FollowUp::SettleLateUsage { due, lost } => {
             let unleased = books.accounts.get(&account_id).map_or(Nanocredits::ZERO, |account| account.unleased);
-            let paid = due.min(unleased);
+            // Below its key's cap its room may be promised to others by now: it is not charged any more.
+            let is_capped = books.holds.get(&request_id).is_some_and(|hold| hold.key_period.is_some());
+            let paid = if is_capped { Nanocredits::ZERO } else { due.min(unleased) };
             // Both are at most `due + lost`, which was checked when they were told apart.
             let loss = Nanocredits::new(lost.get() + (due.get() - paid.get()));
             Payload::CreditsAdjusted(Box::new(CreditsAdjusted {

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use schemas::api_key::KeyHash;
 use schemas::books::{
-    Account, ApiKey, Authorization, Closed, ClosedAs, Emitter, Ending, Hold, Lease, Published, Referenced, Slots,
+    Account, ApiKey, Authorization, Closed, ClosedAs, Emitter, Ending, Hold, KeySpending, Lease, Published, Referenced,
+    Slots,
 };
 use schemas::hash::MessageHash;
 use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use schemas::key_limits::{Cap, KeyPeriod, Restrictions};
 use schemas::money::Nanocredits;
 use schemas::seq_set::SeqSet;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::head::{Anchor, Head};
+use super::reservations::Reservation;
 use super::state::State;
 use super::touched::Touched;
 use crate::life::{Life, LifeState};
@@ -74,7 +77,7 @@ pub(crate) async fn standing(db: &mut PgConnection, state: &mut State) -> Result
     for row in sqlx::query!(
         "select gateway, process, generation, gates, state, closed_gates from ledger.lives where state <> 'fenced'"
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?
     {
         let life = Life {
@@ -86,18 +89,32 @@ pub(crate) async fn standing(db: &mut PgConnection, state: &mut State) -> Result
         };
         state.lives.insert(EmitterId(row.gateway), life);
     }
-    Ok(())
+    reservations(db, state).await
 }
 
 /// Loads what is touched and not there yet.
 pub(crate) async fn touched(db: &mut PgConnection, state: &mut State, mut touched: Touched) -> Result<(), LoadError> {
     holds(db, state, &mut touched).await?;
     keys(db, state, &mut touched).await?;
+    spending(db, state, &touched).await?;
     leases(db, state, &mut touched).await?;
     emitters(db, state, &touched).await?;
     references(db, state, &touched).await?;
     closed(db, state, &touched).await?;
     accounts(db, state, &touched).await
+}
+
+async fn reservations(db: &mut PgConnection, state: &mut State) -> Result<(), LoadError> {
+    let rows = sqlx::query!("select request_id, api_key_id, gateway, amount from ledger.key_reservations");
+    for row in rows.fetch_all(db).await? {
+        let reservation = Reservation {
+            api_key_id: ApiKeyId(row.api_key_id),
+            gateway: EmitterId(row.gateway),
+            amount: Nanocredits::new(row.amount),
+        };
+        state.reservations.insert(RequestId(row.request_id), reservation);
+    }
+    Ok(())
 }
 
 async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
@@ -110,6 +127,8 @@ async fn holds(db: &mut PgConnection, state: &mut State, touched: &mut Touched) 
         if let Some(hold) = state.books.holds.get(id) {
             touched.accounts.insert(hold.account_id);
             touched.leases.extend(hold.gateway.map(|gateway| (gateway, hold.account_id)));
+            touched.keys.extend(hold.key_period.map(|period| period.api_key_id));
+            touched.periods.extend(hold.key_period);
         }
     }
     Ok(())
@@ -125,7 +144,7 @@ pub(crate) async fn hold_rows(
     }
     let rows = sqlx::query!(
         "select request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged,
-                authorized_time
+                authorized_time, capped_key, capped_from
          from ledger.holds where request_id = any($1)",
         wanted
     )
@@ -147,6 +166,10 @@ pub(crate) async fn hold_rows(
             account_id: AccountId(row.account_id),
             gateway: row.gateway.map(EmitterId),
             authorized_at: row.authorized_at.map(|position| position as u64),
+            key_period: row
+                .capped_key
+                .zip(row.capped_from)
+                .map(|(key, from)| KeyPeriod { api_key_id: ApiKeyId(key), from }),
             slots: Slots {
                 authorization,
                 usage: row.usage.map(Nanocredits::new),
@@ -234,13 +257,16 @@ async fn emitters(db: &mut PgConnection, state: &mut State, touched: &Touched) -
 }
 
 async fn keys(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -> Result<(), LoadError> {
-    if touched.keys.is_empty() && touched.key_hashes.is_empty() {
+    for key in touched.keys.iter().filter_map(|id| state.books.keys.get(id)) {
+        touched.accounts.insert(key.account_id);
+    }
+    let ids: Vec<Uuid> = touched.keys.iter().filter(|id| !state.books.keys.contains_key(id)).map(|id| id.0).collect();
+    if ids.is_empty() && touched.key_hashes.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = touched.keys.iter().map(|id| id.0).collect();
     let hashes: Vec<Vec<u8>> = touched.key_hashes.iter().map(|hash| hash.0.to_vec()).collect();
     let rows = sqlx::query!(
-        "select api_key_id, account_id, key_hash, key_prefix, name, expires_at, revoked, created_at
+        "select api_key_id, account_id, key_hash, key_prefix, name, expires_at, models, cap, cap_period, revoked, created_at
          from ledger.keys where api_key_id = any($1) or key_hash = any($2)",
         &ids,
         &hashes
@@ -256,11 +282,58 @@ async fn keys(db: &mut PgConnection, state: &mut State, touched: &mut Touched) -
             key_prefix: row.key_prefix,
             name: row.name,
             expires_at: row.expires_at,
+            restrictions: restrictions(row.models, row.cap, row.cap_period.as_deref())?,
             revoked: row.revoked,
             created_at: row.created_at,
         };
         touched.accounts.insert(key.account_id);
         state.books.keys.entry(key.api_key_id).or_insert(key);
+    }
+    Ok(())
+}
+
+/// As the columns of a key say it.
+pub(crate) fn restrictions(
+    models: Option<Vec<String>>,
+    cap: Option<i64>,
+    period: Option<&str>,
+) -> Result<Restrictions, Corrupt> {
+    let cap = match cap.zip(period) {
+        Some((credits, period)) => {
+            let period = period.parse().map_err(|error| corrupt("keys", error))?;
+            Some(Cap { credits: Nanocredits::new(credits), period })
+        }
+        None => None,
+    };
+    Ok(Restrictions { models, cap })
+}
+
+async fn spending(db: &mut PgConnection, state: &mut State, touched: &Touched) -> Result<(), LoadError> {
+    let capped = touched.capped.iter().filter_map(|(key, request)| state.books.key_period(Some(*key), *request));
+    let now = chrono::Utc::now();
+    let this_period = touched.this_period.iter().filter_map(|id| {
+        let period = state.books.keys.get(id)?.restrictions.cap?.period;
+        Some(KeyPeriod { api_key_id: *id, from: period.from(now) })
+    });
+    let all: HashSet<KeyPeriod> = touched.periods.iter().copied().chain(capped).chain(this_period).collect();
+    let wanted = all.into_iter().filter(|period| !state.books.spending.contains_key(period));
+    let (keys, from): (Vec<Uuid>, Vec<chrono::NaiveDate>) =
+        wanted.map(|period| (period.api_key_id.0, period.from)).unzip();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query!(
+        "select api_key_id, period_from, held, charged from ledger.key_spending
+         join unnest($1::uuid[], $2::date[]) as wanted(api_key_id, period_from) using (api_key_id, period_from)",
+        &keys,
+        &from
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let period = KeyPeriod { api_key_id: ApiKeyId(row.api_key_id), from: row.period_from };
+        let spending = KeySpending { held: Nanocredits::new(row.held), charged: Nanocredits::new(row.charged) };
+        state.books.spending.insert(period, spending);
     }
     Ok(())
 }

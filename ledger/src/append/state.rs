@@ -6,6 +6,7 @@ use schemas::merkle::Frontier;
 use schemas::seq_set::SeqSet;
 
 use super::head::Head;
+use super::reservations::Reservations;
 use crate::life::Life;
 
 /// All that the writer knows: a write-through copy of what it last committed. After a failed commit it is thrown away
@@ -20,6 +21,8 @@ pub struct State {
     pub quarantined: HashMap<EmitterId, SeqSet>,
     /// Lives that are not over.
     pub lives: HashMap<EmitterId, Life>,
+    /// Room below keys' caps that was promised.
+    pub reservations: Reservations,
     /// The log's end.
     pub head: Head,
     /// The log as a tree: as far as the position, once a batch is applied and hashed.

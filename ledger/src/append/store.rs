@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use schemas::books::{Books, Ending};
+use schemas::ids::RequestId;
 use schemas::merkle::Hash;
 use sqlx::PgConnection;
 
@@ -32,6 +33,8 @@ pub async fn store(db: &mut PgConnection, state: &State, written: &Written) -> R
     holds(db, &state.books, recorded_at).await?;
     emitters(db, &state.books).await?;
     keys(db, &state.books).await?;
+    spending(db, &state.books).await?;
+    reservations(db, state, written).await?;
     references(db, &state.books).await?;
     prices(db, &state.books).await?;
     closed(db, &state.books).await?;
@@ -195,17 +198,20 @@ async fn holds(db: &mut PgConnection, books: &Books, recorded_at: DateTime<Utc>)
         rows.iter().map(|row| row.slots.ending.map(|ending| ending_name(ending).to_owned())).collect();
     let claims: Vec<_> = rows.iter().map(|row| row.slots.ending.and_then(claim)).collect();
     let charged: Vec<_> = rows.iter().map(|row| row.slots.charged.map(|charged| charged.get())).collect();
+    let capped_keys: Vec<_> = rows.iter().map(|row| row.key_period.map(|period| period.api_key_id.0)).collect();
+    let capped_from: Vec<_> = rows.iter().map(|row| row.key_period.map(|period| period.from)).collect();
     sqlx::query!(
         "insert into ledger.holds (request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed,
-                                   charged, authorized_time)
-         select *, case when authorized_at is not null then $11::timestamptz end
+                                   charged, capped_key, capped_from, authorized_time)
+         select *, case when authorized_at is not null then $13::timestamptz end
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[],
-                     $8::text[], $9::bigint[], $10::bigint[])
-              as new(request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged)
+                     $8::text[], $9::bigint[], $10::bigint[], $11::uuid[], $12::date[])
+              as new(request_id, account_id, gateway, authorized_at, hold, counts, usage, ending, claimed, charged,
+                     capped_key, capped_from)
          on conflict (request_id) do update set
              gateway = excluded.gateway, authorized_at = excluded.authorized_at, hold = excluded.hold,
              counts = excluded.counts, usage = excluded.usage, ending = excluded.ending, claimed = excluded.claimed,
-             charged = excluded.charged,
+             charged = excluded.charged, capped_key = excluded.capped_key, capped_from = excluded.capped_from,
              authorized_time = coalesce(holds.authorized_time, excluded.authorized_time)",
         &requests,
         &accounts,
@@ -217,6 +223,8 @@ async fn holds(db: &mut PgConnection, books: &Books, recorded_at: DateTime<Utc>)
         &endings as &[Option<String>],
         &claims as &[Option<i64>],
         &charged as &[Option<i64>],
+        &capped_keys as &[Option<uuid::Uuid>],
+        &capped_from as &[Option<chrono::NaiveDate>],
         recorded_at
     )
     .execute(db)
@@ -270,8 +278,9 @@ async fn emitters(db: &mut PgConnection, books: &Books) -> Result<(), StoreError
 async fn keys(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
     for key in books.changed.keys.iter().filter_map(|id| books.keys.get(id)) {
         sqlx::query!(
-            "insert into ledger.keys (api_key_id, account_id, key_hash, key_prefix, name, expires_at, revoked, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)
+            "insert into ledger.keys (api_key_id, account_id, key_hash, key_prefix, name, expires_at, revoked, created_at,
+                                      models, cap, cap_period)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              on conflict (api_key_id) do update set revoked = excluded.revoked",
             key.api_key_id.0,
             key.account_id.0,
@@ -280,7 +289,59 @@ async fn keys(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
             key.name,
             key.expires_at,
             key.revoked,
-            key.created_at
+            key.created_at,
+            key.restrictions.models.as_deref(),
+            key.restrictions.cap.map(|cap| cap.credits.get()),
+            key.restrictions.cap.map(|cap| cap.period.name())
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn spending(db: &mut PgConnection, books: &Books) -> Result<(), StoreError> {
+    let mut periods: Vec<_> = books.changed.spending.iter().collect();
+    periods.sort_unstable();
+    let rows: Vec<_> = periods.into_iter().filter_map(|period| Some((period, books.spending.get(period)?))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> = rows.iter().map(|(period, _)| period.api_key_id.0).collect();
+    let from: Vec<_> = rows.iter().map(|(period, _)| period.from).collect();
+    let held: Vec<i64> = rows.iter().map(|(_, spending)| spending.held.get()).collect();
+    let charged: Vec<i64> = rows.iter().map(|(_, spending)| spending.charged.get()).collect();
+    sqlx::query!(
+        "insert into ledger.key_spending (api_key_id, period_from, held, charged)
+         select * from unnest($1::uuid[], $2::date[], $3::bigint[], $4::bigint[])
+         on conflict (api_key_id, period_from) do update set held = excluded.held, charged = excluded.charged",
+        &keys,
+        &from,
+        &held,
+        &charged
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn reservations(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
+    let (made, ended): (Vec<&RequestId>, Vec<&RequestId>) =
+        written.reservations.iter().partition(|request_id| state.reservations.get(**request_id).is_some());
+    if !ended.is_empty() {
+        let ended: Vec<_> = ended.iter().map(|request_id| request_id.0).collect();
+        sqlx::query!("delete from ledger.key_reservations where request_id = any($1)", &ended)
+            .execute(&mut *db)
+            .await?;
+    }
+    for (request_id, made) in made.into_iter().filter_map(|id| Some((id, state.reservations.get(*id)?))) {
+        sqlx::query!(
+            "insert into ledger.key_reservations (request_id, api_key_id, gateway, amount) values ($1, $2, $3, $4)
+             on conflict do nothing",
+            request_id.0,
+            made.api_key_id.0,
+            made.gateway.0,
+            made.amount.get()
         )
         .execute(&mut *db)
         .await?;

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use schemas::api_key::KeyHash;
 use schemas::event::{Event, Payload};
 use schemas::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use schemas::key_limits::KeyPeriod;
 use schemas::subject::StreamSubject;
 
 use super::message::StreamMessage;
@@ -19,6 +20,12 @@ pub struct Touched {
     pub whole_lives: HashSet<EmitterId>,
     pub keys: HashSet<ApiKeyId>,
     pub key_hashes: HashSet<KeyHash>,
+    /// What keys with a cap spent in some periods.
+    pub periods: HashSet<KeyPeriod>,
+    /// Requests of keys, which may be counted below a cap.
+    pub capped: Vec<(ApiKeyId, RequestId)>,
+    /// Keys of which is asked what they spend in the period that is now.
+    pub this_period: HashSet<ApiKeyId>,
     pub references: HashSet<(AccountId, String)>,
     /// Accounts by the reference under which they were opened.
     pub opened_as: HashSet<String>,
@@ -41,6 +48,15 @@ impl Touched {
             }
         }
         self.holds.extend(header.request_id);
+        let api_key_id = match &event.payload {
+            Payload::RequestAuthorized(data) => data.api_key_id,
+            Payload::UsageRecorded(data) => data.api_key_id,
+            _ => None,
+        };
+        if let Some((api_key_id, request_id)) = api_key_id.zip(header.request_id) {
+            self.keys.insert(api_key_id);
+            self.capped.push((api_key_id, request_id));
+        }
     }
 
     /// What reading the closing of a gate looks at: with the last one the whole life is taken back.

@@ -249,6 +249,7 @@ impl Writer {
         let nothing = self.state.head.position == position
             && self.state.head.stream_seq == place
             && written.lives.is_empty()
+            && written.reservations.is_empty()
             && written.quarantined.is_empty()
             && written.repeated.is_empty()
             && written.refused_again.is_empty()
@@ -291,15 +292,15 @@ impl Writer {
         self.state.books.holds.retain(|_, hold| !hold.slots.has_ended());
         self.state.lives.retain(|_, life| life.state != crate::life::LifeState::Fenced);
         let books = &self.state.books;
-        if books.accounts.len() + books.leases.len() + books.holds.len() + self.state.known_emitters.len() > REMEMBERED
-        {
+        let kept =
+            [books.accounts.len(), books.leases.len(), books.holds.len(), books.keys.len(), books.spending.len()];
+        if kept.iter().sum::<usize>() + self.state.known_emitters.len() > REMEMBERED {
             let prices = std::mem::take(&mut self.state.books.prices);
             self.state.books = Default::default();
             self.state.books.prices = prices;
             self.state.known_emitters.clear();
             self.state.quarantined.clear();
         }
-        self.state.books.keys.clear();
         self.state.books.references.clear();
         self.state.books.closed.clear();
     }

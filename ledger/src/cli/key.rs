@@ -3,9 +3,11 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use schemas::api_key::Secret;
 use schemas::ids::{AccountId, ApiKeyId};
+use schemas::key_limits::{Cap, Period, Restrictions};
 use schemas::message::{
     AccountRef, AccountReply, IssueKey, KeyIssuedReply, KeyRef, KeyRevokedReply, RevokeKey, command_name,
 };
+use schemas::money::Nanocredits;
 use serde_json::json;
 
 use super::ask::Asking;
@@ -26,6 +28,15 @@ pub(super) enum KeyCommand {
         /// From when on it is refused (RFC 3339).
         #[arg(long)]
         expires_at: Option<DateTime<Utc>>,
+        /// A model that it may ask, or all of a provider as `anthropic/*`; may be given again. Without it: every model.
+        #[arg(long)]
+        model: Vec<String>,
+        /// The most that it may spend in a period, credits. Without it: what its account has.
+        #[arg(long)]
+        cap: Option<Nanocredits>,
+        /// Of the cap: day, month or total.
+        #[arg(long, default_value = "month")]
+        cap_period: Period,
         #[command(flatten)]
         asking: Asking,
     },
@@ -40,7 +51,7 @@ pub(super) enum KeyCommand {
 
 pub(super) async fn run(command: KeyCommand) -> Result<i32> {
     match command {
-        KeyCommand::Issue { account, sandbox, name, expires_at, asking } => {
+        KeyCommand::Issue { account, sandbox, name, expires_at, model, cap, cap_period, asking } => {
             let found: AccountReply = asking.ask(command_name::ACCOUNT, &AccountRef { account_id: account }).await?;
             let account_id = if found.livemode == sandbox { found.counterpart } else { found.account_id };
             let secret = Secret::from_random(!sandbox, &random()?);
@@ -50,6 +61,10 @@ pub(super) async fn run(command: KeyCommand) -> Result<i32> {
                 key_prefix: secret.prefix().to_owned(),
                 name,
                 expires_at,
+                restrictions: Restrictions {
+                    models: (!model.is_empty()).then_some(model),
+                    cap: cap.map(|credits| Cap { credits, period: cap_period }),
+                },
                 by: asking.by.clone(),
                 why: asking.why.clone(),
             };

@@ -5,18 +5,22 @@ mod adjust_credits;
 mod dismiss_quarantined;
 mod grant_lease;
 mod issue_key;
+mod list;
 mod look_up_key;
 mod open_account;
 mod publish_price_book;
 mod quarantined;
 mod register_life;
 mod replay_quarantined;
+mod reserve_key;
 mod revoke_key;
+mod set_margins;
 mod set_tier;
 mod show_account;
 
 pub use dismiss_quarantined::DismissEntry;
 pub use grant_lease::GrantLease;
+pub use list::{list_accounts, list_keys};
 pub use look_up_key::look_up_key;
 pub use publish_price_book::{FirstPriceBook, current_prices};
 pub use register_life::RegisterLife;
@@ -31,6 +35,11 @@ use crate::append::Batch;
 
 fn refusal(code: RefusalCode, message: impl Into<String>) -> Refusal {
     Refusal { code, message: message.into() }
+}
+
+/// A row that cannot be what the ledger wrote.
+fn unreadable(error: impl std::fmt::Display) -> Refusal {
+    refusal(RefusalCode::Unavailable, format!("the tables cannot be read: {error}"))
 }
 
 fn known<'b>(batch: &'b Batch<'_>, account_id: AccountId) -> Result<&'b Account, Refusal> {

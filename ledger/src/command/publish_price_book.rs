@@ -1,6 +1,6 @@
 use schemas::event::{Payload, PriceBookPublished};
 use schemas::message::{PriceBookReply, PublishPriceBook, Refusal, RefusalCode};
-use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE, PriceBook};
+use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE, LARGEST_MARGIN_BPS, PriceBook};
 use sqlx::PgPool;
 
 use super::{contradicted, database_away, refusal};
@@ -10,6 +10,10 @@ impl Command for PublishPriceBook {
     fn touches(&self, _: &mut Touched) {}
 
     fn decide(&self, batch: &mut Batch<'_>) -> Outcome {
+        if self.default_margin_bps > LARGEST_MARGIN_BPS {
+            let message = format!("a margin is at most {LARGEST_MARGIN_BPS} hundredths of a percent");
+            return Err(refusal(RefusalCode::BadAmount, message));
+        }
         let version = batch.state.books.current_prices().map_or(1, |published| published.book.version + 1);
         let book = PriceBook::from_catalogue(&self.catalogue, version, self.default_margin_bps)
             .map_err(|error| refusal(RefusalCode::BadPriceBook, error.to_string()))?;
@@ -33,7 +37,8 @@ impl Command for FirstPriceBook {
     }
 }
 
-fn publish(batch: &mut Batch<'_>, book: PriceBook, by: &str, why: &str) -> Outcome {
+/// Puts a book in force.
+pub(super) fn publish(batch: &mut Batch<'_>, book: PriceBook, by: &str, why: &str) -> Outcome {
     let payload =
         Payload::PriceBookPublished(Box::new(PriceBookPublished { book, by: by.to_owned(), why: why.to_owned() }));
     let position = batch.say(payload, None, None).map_err(contradicted)?;

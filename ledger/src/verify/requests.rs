@@ -92,7 +92,7 @@ async fn bring_back(db: &mut PgConnection, fold: &mut Fold, ids: &[Uuid]) -> Res
 }
 
 fn fresh(request_id: RequestId, account_id: AccountId) -> Hold {
-    Hold { request_id, account_id, gateway: None, authorized_at: None, slots: Slots::default() }
+    Hold { request_id, account_id, gateway: None, authorized_at: None, key_period: None, slots: Slots::default() }
 }
 
 /// Fills a slot as the books do. What the books rejected was told of then, and fills nothing here either.
@@ -104,6 +104,7 @@ fn fill(fold: &Fold, hold: &mut Hold, position: u64, event: &Event) {
             if slots.authorization.is_none() {
                 hold.gateway = Some(event.header.emitter);
                 hold.authorized_at = Some(position);
+                hold.key_period = hold.key_period.or_else(|| fold.books.key_period(data.api_key_id, hold.request_id));
             }
             slots.fill_authorization(data.hold, !fenced)
         }
@@ -111,7 +112,11 @@ fn fill(fold: &Fold, hold: &mut Hold, position: u64, event: &Event) {
             let prices = fold.books.prices.get(&data.price_version);
             let rating = prices.and_then(|prices| rate(&prices.book, &data.model, &data.usage).ok());
             match rating {
-                Some(rating) => slots.fill_usage(rating.charge),
+                Some(rating) => {
+                    hold.key_period =
+                        hold.key_period.or_else(|| fold.books.key_period(data.api_key_id, hold.request_id));
+                    slots.fill_usage(rating.charge)
+                }
                 None => return,
             }
         }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
-use schemas::books::{Account, ApiKey, Closed, Emitter, Hold, Lease, Published};
+use schemas::books::{Account, ApiKey, Closed, Emitter, Hold, KeySpending, Lease, Published};
 use schemas::ids::{AccountId, ApiKeyId, EmitterId};
+use schemas::key_limits::KeyPeriod;
 use schemas::merkle::{Edge, Frontier, Hash};
 use schemas::price_book::PriceBook;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub(super) struct State {
     holds: Vec<(Hold, Facts)>,
     emitters: Vec<(EmitterId, Emitter)>,
     keys: Vec<ApiKey>,
+    /// What keys with a cap spent.
+    #[serde(default)]
+    spending: Vec<(KeyPeriod, KeySpending)>,
     prices: Vec<(u64, Arc<PriceBook>)>,
     /// Entries of the quarantine that were dealt with.
     closed: Vec<(u64, Closed)>,
@@ -67,6 +71,7 @@ impl State {
             holds: books.holds.values().map(|hold| (*hold, facts(hold))).collect(),
             emitters: books.emitters.iter().map(|(id, emitter)| (*id, emitter.clone())).collect(),
             keys: books.keys.values().cloned().collect(),
+            spending: books.spending.iter().map(|(period, spending)| (*period, *spending)).collect(),
             prices: books.prices.values().map(|published| (published.position, published.book.clone())).collect(),
             closed: books.closed.iter().map(|(entry, closed)| (*entry, *closed)).collect(),
             fences: fold.fences.iter().map(|(gateway, position)| (*gateway, *position)).collect(),
@@ -89,6 +94,7 @@ impl State {
         books.leases = self.leases.into_iter().map(|(gateway, account, lease)| ((gateway, account), lease)).collect();
         books.emitters = self.emitters.into_iter().collect();
         books.keys = self.keys.into_iter().map(|key| (key.api_key_id, key)).collect();
+        books.spending = self.spending.into_iter().collect();
         let published = |(position, book): (u64, Arc<PriceBook>)| (book.version, Published { position, book });
         books.prices = self.prices.into_iter().map(published).collect();
         books.closed = self.closed.into_iter().collect();

@@ -7,6 +7,7 @@ use std::hash::Hash;
 use anyhow::Result;
 use schemas::books::Books;
 use schemas::ids::{AccountId, ApiKeyId, EmitterId};
+use schemas::key_limits::KeyPeriod;
 use schemas::seq_set::SeqSet;
 use sqlx::PgConnection;
 
@@ -35,6 +36,10 @@ pub(super) async fn compare(db: &mut PgConnection, fold: &mut Fold, report: &mut
         touched.keys.insert(id);
     };
     chunks(db, "keys", books, |books| &books.keys, keys, |_| None, report).await?;
+    let periods = |touched: &mut Touched, period: KeyPeriod| {
+        touched.periods.insert(period);
+    };
+    chunks(db, "key_spending", books, |books| &books.spending, periods, |_| None, report).await?;
     let emitters = |touched: &mut Touched, id: EmitterId| {
         touched.emitters.insert(id);
     };
@@ -174,6 +179,7 @@ async fn counts(db: &mut PgConnection, fold: &Fold, report: &mut Report) -> Resu
                   (select count(*) from ledger.holds) as "holds!", (select count(*) from ledger.emitters) as "emitters!",
                   (select count(*) from ledger.keys) as "keys!", (select count(*) from ledger.refs) as "refs!",
                   (select count(*) from ledger.notes) as "notes!",
+                  (select count(*) from ledger.key_spending) as "key_spending!",
                   (select count(*) from ledger.quarantine where state <> 'open') as "closed!""#
     )
     .fetch_one(&mut *db)
@@ -184,6 +190,7 @@ async fn counts(db: &mut PgConnection, fold: &Fold, report: &mut Report) -> Resu
         ("holds", row.holds, fold.counts.requests),
         ("emitters", row.emitters, fold.books.emitters.len() as u64),
         ("keys", row.keys, fold.books.keys.len() as u64),
+        ("key_spending", row.key_spending, fold.books.spending.len() as u64),
         ("refs", row.refs, fold.counts.references),
         ("notes", row.notes, fold.counts.notes),
         ("quarantine", row.closed, fold.books.closed.len() as u64),

@@ -1,9 +1,9 @@
 use futures_util::StreamExt;
 use schemas::api_key::Secret;
 use schemas::message::{
-    AccountOpenedReply, AdjustCredits, CreditsReply, IssueKey, KeyIssuedReply, KeyRecord, KeyRef, KeyRevokedReply,
-    LookUpKey, OpenAccount, PriceBookReply, PublishPriceBook, RevocationSeen, RevokeKey, SetTier, TierReply,
-    command_name,
+    AccountOpenedReply, AccountRef, AccountReply, AccountsReply, AdjustCredits, CreditsReply, IssueKey, KeyIssuedReply,
+    KeyRecord, KeyRef, KeyRevokedReply, KeysReply, ListAccounts, ListKeys, LookUpKey, OpenAccount, PriceBookReply,
+    PublishPriceBook, RevocationSeen, RevokeKey, SetMargins, SetTier, TierReply, command_name,
 };
 use schemas::money::Nanocredits;
 use schemas::price_book::FIRST_CATALOGUE;
@@ -71,6 +71,7 @@ async fn a_key_works_when_its_command_has_returned_and_a_revocation_waits_for_ev
         key_prefix: secret.prefix().to_owned(),
         name: "test".into(),
         expires_at: None,
+        restrictions: Default::default(),
         by: "test".into(),
         why: "test".into(),
     };
@@ -135,5 +136,91 @@ async fn a_lease_is_granted_in_totals_so_that_a_lost_reply_loses_nothing() {
     let mut stranger = Puppet::register(&kit).await;
     stranger.emitter = schemas::ids::EmitterId(uuid::Uuid::now_v7());
     assert_eq!(stranger.lease(&kit, account, 0, 1).await.unwrap_err(), "NotRegistered");
+    kit.finish().await;
+}
+
+#[tokio::test]
+async fn accounts_and_keys_are_looked_through_page_by_page() {
+    let kit = Kit::start().await;
+    let mut accounts = Vec::new();
+    for _ in 0..2 {
+        accounts.push(kit.open_account(5).await);
+    }
+    let mut seen: Vec<AccountReply> = Vec::new();
+    loop {
+        let ask = ListAccounts { after: seen.last().map(|account| account.account_id), limit: 3 };
+        let page: AccountsReply = kit.command(command_name::LIST_ACCOUNTS, &ask).await.unwrap();
+        assert!(page.accounts.len() == 3 || !page.more);
+        seen.extend(page.accounts);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 4, "each with its sandbox");
+    assert!(seen.is_sorted_by_key(|account| account.account_id));
+    for account_id in accounts {
+        let ask = AccountRef { account_id };
+        let shown: AccountReply = kit.command(command_name::ACCOUNT, &ask).await.unwrap();
+        let listed = seen.iter().find(|account| account.account_id == account_id).unwrap();
+        assert_eq!((listed.tier, listed.counterpart, listed.livemode), (shown.tier, shown.counterpart, shown.livemode));
+        assert_eq!(listed.credits.available, shown.credits.available);
+    }
+
+    let account_id = seen.iter().find(|account| account.livemode).unwrap().account_id;
+    for byte in 0..3 {
+        let secret = Secret::from_random(true, &[byte; 32]);
+        let ask = IssueKey {
+            account_id,
+            key_hash: secret.hash(),
+            key_prefix: secret.prefix().to_owned(),
+            name: format!("key {byte}"),
+            expires_at: None,
+            restrictions: Default::default(),
+            by: "t".into(),
+            why: "t".into(),
+        };
+        let _: KeyIssuedReply = kit.command(command_name::ISSUE_KEY, &ask).await.unwrap();
+    }
+    let first: KeysReply =
+        kit.command(command_name::LIST_KEYS, &ListKeys { account_id, after: None, limit: 2 }).await.unwrap();
+    let after = first.keys.last().map(|key| key.api_key_id);
+    let second: KeysReply =
+        kit.command(command_name::LIST_KEYS, &ListKeys { account_id, after, limit: 2 }).await.unwrap();
+    assert!(first.more && !second.more);
+    let names: Vec<_> = first.keys.iter().chain(&second.keys).map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["key 0", "key 1", "key 2"]);
+    let nobody = ListKeys { account_id: schemas::ids::AccountId(uuid::Uuid::now_v7()), after: None, limit: 2 };
+    assert_eq!(kit.command::<_, KeysReply>(command_name::LIST_KEYS, &nobody).await.unwrap_err(), "UnknownAccount");
+    kit.finish().await;
+}
+
+#[tokio::test]
+async fn margins_are_a_new_version_of_the_prices_in_force() {
+    const MODEL: &str = "anthropic/claude-haiku-4.5";
+    let kit = Kit::start().await;
+    let before: PriceBookReply = kit.command(command_name::PRICE_BOOK, &()).await.unwrap();
+    let ask = |default_margin_bps, model: &str, margin, based_on| SetMargins {
+        default_margin_bps,
+        models: [(model.to_owned(), margin)].into(),
+        based_on,
+        by: "t".into(),
+        why: "t".into(),
+    };
+    let set = async |ask| kit.command::<_, PriceBookReply>(command_name::SET_MARGINS, &ask).await;
+    let version = before.book.version;
+    let after = set(ask(Some(5_000), MODEL, Some(1_000), Some(version))).await.unwrap();
+    assert_eq!((after.book.version, after.book.default_margin_bps), (version + 1, 5_000));
+    assert_eq!(after.book.margin_bps(&after.book.models[MODEL]), 1_000);
+    let others = after.book.models.values().filter(|model| model.id != MODEL);
+    assert!(others.clone().count() > 50 && others.clone().all(|model| after.book.margin_bps(model) == 5_000));
+    assert!(others.clone().all(|model| model == &before.book.models[&model.id]), "prices stay what they were");
+
+    assert_eq!(set(ask(None, MODEL, None, Some(version))).await.unwrap_err(), "ReferenceReused");
+    assert_eq!(set(ask(None, "no/model", None, None)).await.unwrap_err(), "UnknownModel");
+    assert_eq!(set(ask(None, MODEL, Some(100_001), None)).await.unwrap_err(), "BadAmount");
+    let last = set(ask(None, MODEL, None, None)).await.unwrap();
+    assert_eq!((last.book.version, last.book.margin_bps(&last.book.models[MODEL])), (version + 2, 5_000));
+    let shown: PriceBookReply = kit.command(command_name::PRICE_BOOK, &()).await.unwrap();
+    assert_eq!(shown.book, last.book);
     kit.finish().await;
 }

@@ -1,5 +1,6 @@
 //! The ledger against real NATS and PostgreSQL. The gateways here are puppets: they say exactly what a test tells them.
 
+mod key_caps;
 mod kit;
 
 mod append;

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use super::moved::Moved;
 use super::slots::{Change, Ending, FollowUp, Slots};
-use super::state::{Account, ApiKey, Closed, ClosedAs, Hold, Lease, Published, Referenced};
+use super::state::{Account, ApiKey, Closed, ClosedAs, Hold, KeySpending, Lease, Published, Referenced};
 use super::{Books, Note};
 use crate::event::{Event, Header, Payload, RequestAuthorized, UsageRecorded};
 use crate::ids::{AccountId, EmitterId, RequestId};
+use crate::key_limits::KeyPeriod;
 use crate::money::{MoneyError, Nanocredits};
 use crate::rate::{RateError, rate};
 use crate::seq_set::SeqSet;
@@ -112,6 +113,7 @@ impl Books {
                     key_prefix: data.key_prefix.clone(),
                     name: data.name.clone(),
                     expires_at: data.expires_at,
+                    restrictions: data.restrictions.clone(),
                     revoked: false,
                     created_at: header.time,
                 },
@@ -189,6 +191,7 @@ impl Books {
         if hold.slots.authorization.is_none() {
             hold.gateway = Some(header.emitter);
             hold.authorized_at = Some(position);
+            hold.key_period = hold.key_period.or_else(|| self.key_period(data.api_key_id, request_id));
         }
         let change = hold.slots.fill_authorization(data.hold, !fenced)?;
         self.settle(request_id, hold, change)
@@ -197,7 +200,10 @@ impl Books {
     fn used(&mut self, header: &Header, data: &UsageRecorded) -> Result<Outcome, Rejected> {
         let prices = self.prices.get(&data.price_version).ok_or(Rejected::UnknownPriceVersion)?;
         let rating = rate(&prices.book, &data.model, &data.usage).map_err(Rejected::Unratable)?;
-        let mut outcome = self.fill(header, |slots| slots.fill_usage(rating.charge))?;
+        let (request_id, mut hold) = self.hold(header)?;
+        hold.key_period = hold.key_period.or_else(|| self.key_period(data.api_key_id, request_id));
+        let change = hold.slots.fill_usage(rating.charge)?;
+        let mut outcome = self.settle(request_id, hold, change)?;
         if outcome.note != Some(Note::SecondUsage) {
             outcome.moved.cost = rating.cost_usd;
         }
@@ -224,6 +230,7 @@ impl Books {
             account_id: account.account_id,
             gateway: None,
             authorized_at: None,
+            key_period: None,
             slots: Slots::default(),
         });
         if hold.account_id != account.account_id { Err(Rejected::WrongAccount) } else { Ok((request_id, hold)) }
@@ -258,6 +265,9 @@ impl Books {
             if !account.adds_up() || lease.held.is_negative() {
                 return Err(Rejected::InsufficientCredits);
             }
+            if let Some(key_period) = hold.key_period {
+                self.spend(key_period, change.held, change.charged)?;
+            }
             self.leases.insert(lease_key, lease);
             self.changed.leases.insert(lease_key);
             self.changed.accounts.insert(account.account_id);
@@ -266,6 +276,15 @@ impl Books {
         self.holds.insert(request_id, hold);
         self.changed.holds.insert(request_id);
         Ok(Outcome { follow_up: change.follow_up, note: change.note, moved: change.into() })
+    }
+
+    /// Counts what a key with a cap has set aside and spent.
+    fn spend(&mut self, period: KeyPeriod, held: Nanocredits, charged: Nanocredits) -> Result<(), MoneyError> {
+        let before = self.spending.get(&period).copied().unwrap_or_default();
+        let spending = KeySpending { held: before.held.plus(held)?, charged: before.charged.plus(charged)? };
+        self.spending.insert(period, spending);
+        self.changed.spending.insert(period);
+        Ok(())
     }
 
     fn granted(

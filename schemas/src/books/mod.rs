@@ -15,9 +15,10 @@ pub use apply::{Applied, Rejected};
 pub use moved::Moved;
 pub use postings::{Currency, LedgerAccount, Posting, postings};
 pub use slots::{Authorization, Change, Ending, FollowUp, Slots};
-pub use state::{Account, ApiKey, Closed, ClosedAs, Emitter, Hold, Lease, Published, Referenced};
+pub use state::{Account, ApiKey, Closed, ClosedAs, Emitter, Hold, KeySpending, Lease, Published, Referenced};
 
 use crate::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use crate::key_limits::KeyPeriod;
 
 /// What is odd about an event that was applied all the same. Shown to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +70,8 @@ pub struct Books {
     pub emitters: HashMap<EmitterId, Emitter>,
     /// By id.
     pub keys: HashMap<ApiKeyId, ApiKey>,
+    /// By key with a cap, and period.
+    pub spending: HashMap<KeyPeriod, KeySpending>,
     /// By account and reference.
     pub references: HashMap<(AccountId, String), Referenced>,
     /// By version.
@@ -88,6 +91,7 @@ pub struct Changed {
     pub holds: HashSet<RequestId>,
     pub emitters: HashSet<EmitterId>,
     pub keys: HashSet<ApiKeyId>,
+    pub spending: HashSet<KeyPeriod>,
     pub references: HashSet<(AccountId, String)>,
     pub prices: HashSet<u32>,
     pub closed: HashSet<u64>,
@@ -97,5 +101,11 @@ impl Books {
     /// Prices in force.
     pub fn current_prices(&self) -> Option<&Published> {
         self.prices.last_key_value().map(|(_, published)| published)
+    }
+
+    /// Where a request is counted, if its key has a cap.
+    pub fn key_period(&self, api_key_id: Option<ApiKeyId>, request_id: RequestId) -> Option<KeyPeriod> {
+        let key = self.keys.get(&api_key_id?)?;
+        Some(KeyPeriod::of(key.api_key_id, key.restrictions.cap?.period, request_id))
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::slots::Slots;
 use crate::hash::{KeyHash, MessageHash};
 use crate::ids::{AccountId, ApiKeyId, EmitterId, RequestId};
+use crate::key_limits::{KeyPeriod, Restrictions};
 use crate::money::{MoneyError, Nanocredits};
 use crate::price_book::PriceBook;
 use crate::seq_set::SeqSet;
@@ -95,8 +96,20 @@ pub struct Hold {
     pub gateway: Option<EmitterId>,
     /// Position of its authorization, once that is there.
     pub authorized_at: Option<u64>,
+    /// Where it is counted, if its key has a cap.
+    #[serde(default)]
+    pub key_period: Option<KeyPeriod>,
     /// What is known of it.
     pub slots: Slots,
+}
+
+/// What a key with a cap spent in one period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySpending {
+    /// In open holds, credits.
+    pub held: Nanocredits,
+    /// Charged, credits.
+    pub charged: Nanocredits,
 }
 
 /// One life of one process.
@@ -125,6 +138,9 @@ pub struct ApiKey {
     pub name: String,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    #[serde(default)]
+    pub restrictions: Restrictions,
     /// It is refused.
     pub revoked: bool,
     /// When it was issued.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyHash;
 use crate::ids::{AccountId, ApiKeyId};
+use crate::key_limits::Restrictions;
 use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
 use crate::tier::Tier;
@@ -51,6 +52,9 @@ pub struct ApiKeyIssued {
     /// From when on it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    #[serde(default, skip_serializing_if = "Restrictions::is_none")]
+    pub restrictions: Restrictions,
     /// Who did it.
     pub by: String,
     /// Why.

@@ -1,13 +1,16 @@
 //! Commands may be refused; each refusal has a name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{AccountsReply, KeyReserved, KeysReply, ListAccounts, ListKeys, ReserveKey};
 use crate::api_key::KeyHash;
 use crate::ids::{AccountId, ApiKeyId, RequestId};
+use crate::key_limits::Restrictions;
 use crate::merkle::Hash;
 use crate::money::Nanocredits;
 use crate::price_book::PriceBook;
@@ -36,14 +39,18 @@ macro_rules! commands {
 commands!(
     OPEN_ACCOUNT = "open-account": OpenAccount => AccountOpenedReply,
     ACCOUNT = "account": AccountRef => AccountReply,
+    LIST_ACCOUNTS = "list-accounts": ListAccounts => AccountsReply,
     SET_TIER = "set-tier": SetTier => TierReply,
     ADD_CREDITS = "add-credits": AddCredits => CreditsReply,
     ADJUST_CREDITS = "adjust-credits": AdjustCredits => CreditsAdjustedReply,
     ISSUE_KEY = "issue-key": IssueKey => KeyIssuedReply,
+    LIST_KEYS = "list-keys": ListKeys => KeysReply,
+    RESERVE_KEY = "reserve-key": ReserveKey => KeyReserved,
     LOOK_UP_KEY = "look-up-key": LookUpKey => KeyRecord,
     REVOKE_KEY = "revoke-key": RevokeKey => KeyRevokedReply,
     PRICE_BOOK = "price-book": () => PriceBookReply,
     PUBLISH_PRICE_BOOK = "publish-price-book": PublishPriceBook => PriceBookReply,
+    SET_MARGINS = "set-margins": SetMargins => PriceBookReply,
     CHECKPOINT = "checkpoint": AskCheckpoint => CheckpointReply,
     REPLAY_QUARANTINED = "replay-quarantined": ReplayQuarantined => QuarantineReply,
     DISMISS_QUARANTINED = "dismiss-quarantined": DismissQuarantined => QuarantineReply,
@@ -88,6 +95,8 @@ pub enum RefusalCode {
     NotRegistered,
     /// The catalogue is no price book.
     BadPriceBook,
+    /// The price book has no such model.
+    UnknownModel,
     /// The quarantine has no such entry.
     UnknownEntry,
     /// The entry of the quarantine was replayed or dismissed before.
@@ -251,6 +260,9 @@ pub struct IssueKey {
     pub name: String,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    #[serde(default)]
+    pub restrictions: Restrictions,
     /// Who does it.
     pub by: String,
     /// Why.
@@ -288,6 +300,9 @@ pub struct KeyRecord {
     pub tier: Tier,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Which models it may ask, and how much it may spend.
+    #[serde(default)]
+    pub restrictions: Restrictions,
     /// It is refused.
     pub revoked: bool,
     /// The ledger's position of these facts.
@@ -331,6 +346,21 @@ pub struct PublishPriceBook {
     pub catalogue: String,
     /// Margin in hundredths of a percent for models without one of their own.
     pub default_margin_bps: u32,
+    /// Who does it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Puts the prices in force with other margins: the next version is this one's catalogue.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SetMargins {
+    /// In hundredths of a percent, for models without one of their own; absent: as it is.
+    pub default_margin_bps: Option<u32>,
+    /// By model id, in hundredths of a percent; `None` takes a model's own margin away. Models that are not named keep theirs.
+    pub models: BTreeMap<String, Option<u32>>,
+    /// The version that the caller has looked at; refused if another one is in force by now.
+    pub based_on: Option<u32>,
     /// Who does it.
     pub by: String,
     /// Why.

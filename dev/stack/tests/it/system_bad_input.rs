@@ -180,7 +180,7 @@ async fn bad_input_is_refused_in_openais_words_and_costs_nothing() {
     let not_text = [&good[..good.len() - 1], b",\"x\":\"\xff\"}"].concat();
     for (headers, body, status, code) in [
         (&[][..], not_text, 400, "none"),
-        (&[("content-encoding", "gzip")], good.clone(), 400, "unreadable_body"),
+        (&[("content-encoding", "gzip")], good.clone(), 415, "unsupported_content_encoding"),
         (&[], vec![b' '; 11 * 1024 * 1024], 413, "request_too_large"),
         (&[("authorization", "Bearer lyr_live_other")], good.clone(), 401, "invalid_api_key"),
         (&[("authorization", &*bearer)], good.clone(), 401, "invalid_api_key"),

@@ -16,8 +16,8 @@ fn impatient() -> StackOptions {
 const BEFORE_ANYTHING: [(&str, u16, &str, Option<&str>); 11] = [
     ("status=500", 502, "upstream_error", None),
     ("status=503 retry_after=7", 503, "upstream_unavailable", Some("7")),
-    ("status=429", 503, "upstream_unavailable", Some("5")),
-    ("status=429 retry_after=900", 503, "upstream_unavailable", Some("60")),
+    ("status=429", 429, "upstream_rate_limited", Some("5")),
+    ("status=429 retry_after=900", 429, "upstream_rate_limited", Some("60")),
     // Our key and our balance there are not the client's.
     ("status=401", 502, "upstream_error", None),
     ("status=402", 502, "upstream_error", None),
@@ -42,6 +42,11 @@ async fn before_anything_was_delivered_it_is_an_error_that_costs_nothing() {
     for wishes in ["cut_after=1", "malformed=1"] {
         fails(&world, &account, &worked_example(wishes), 502, "upstream_error", None).await;
     }
+    // What is the operator's business is an alarm: a count of its own, and an error in the log.
+    assert_eq!(world.metric(0, "layers_requests_total{outcome=\"provider_denied\"}").await, 6);
+    let log = std::fs::read_to_string(world.stack.gateway(0).log()).expect("a log");
+    let alarms = log.lines().filter(|line| line.contains("ERROR") && line.contains("provider.denied"));
+    assert_eq!(alarms.count(), 6);
     world.quiet().await;
     let balance = world.balance(&account.account_id).await;
     assert_eq!((&balance["balance"], &balance["held"]), (&"100".into(), &"0".into()));

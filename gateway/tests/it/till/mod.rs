@@ -33,7 +33,7 @@ async fn till(ledger: &SmallLedger) -> Till {
 }
 
 fn caller(account_id: AccountId) -> Caller {
-    Caller { api_key_id: None, account_id, livemode: true, tier: Tier::Team }
+    Caller { api_key_id: None, account_id, livemode: true, tier: Tier::Team, restrictions: Default::default() }
 }
 
 fn credits(text: &str) -> Nanocredits {

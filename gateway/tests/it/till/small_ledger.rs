@@ -97,6 +97,7 @@ impl SmallLedger {
             livemode: true,
             tier: Tier::Team,
             expires_at: None,
+            restrictions: Default::default(),
             revoked: false,
             position: 1,
         });

@@ -99,6 +99,7 @@ impl Story {
             key_prefix: secret.prefix().to_owned(),
             name: "test".into(),
             expires_at: None,
+            restrictions: Default::default(),
             by: "test".into(),
             why: "test".into(),
         };

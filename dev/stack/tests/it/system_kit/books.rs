@@ -95,12 +95,14 @@ impl World {
         }
         let wrong = self
             .rows(
-                "select * from usage_logs where ending = 'deducted'
-                     and credits_used <> least(round(cost_usd * 160, 9), hold_credits)
+                "select usage_logs.* from usage_logs left join ledger.price_books on version = price_version
+                 where ending = 'deducted' and credits_used is distinct from least(hold_credits, round(cost_usd * 100
+                     * (1 + coalesce(book -> 'models' -> model_id ->> 'margin_bps', book ->> 'default_margin_bps')::numeric
+                            / 10000), 9))
                  or coalesce(ending, '') <> 'deducted' and credits_used <> 0",
             )
             .await;
-        assert!(wrong.is_empty(), "not the provider's cost and 60 %: {wrong:?}");
+        assert!(wrong.is_empty(), "not the provider's cost and the margin: {wrong:?}");
         self.debts.settled = true;
         blocking(|| self.stack.stop().expect("everything stops in order"));
     }

@@ -196,6 +196,11 @@ impl Stream {
         events
     }
 
+    /// Hears a bit more; false at the end, an error where it is cut.
+    pub(crate) async fn try_more(&mut self) -> Result<bool, String> {
+        self.more().await.map_err(|error| error.to_string())
+    }
+
     async fn more(&mut self) -> Result<bool, hyper::Error> {
         let frame = timeout(NOTHING_HANGS, self.body.frame()).await.expect("the answer hangs");
         let Some(frame) = frame else { return Ok(false) };
