@@ -124,6 +124,8 @@ impl Folding {
                 account_id,
                 gateway: None,
                 authorized_at: None,
+                // What is over spends nothing more below a cap.
+                key_period: None,
                 slots: Slots::default(),
             });
             self.fill(&mut hold.slots, &event)?;
