@@ -130,6 +130,7 @@ impl Story {
                     key_prefix: secret.prefix().to_owned(),
                     name: "first".to_owned(),
                     expires_at: None,
+                    restrictions: Default::default(),
                     by: by(),
                     why: "signed up".to_owned(),
                 },
