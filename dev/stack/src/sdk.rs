@@ -39,6 +39,14 @@ pub fn asyncapi_script(script: &Path) -> Result<Command> {
     run_script("asyncapi", "node", true, script)
 }
 
+/// A command that runs this Python script with schemathesis and a validator of OpenAPI documents, which are not ours.
+///
+/// # Errors
+/// When they are not installed or the script cannot be read.
+pub fn openapi_script(script: &Path) -> Result<Command> {
+    run_script("openapi", "bin/python", false, script)
+}
+
 impl Sdk {
     /// All of OpenAI's.
     pub const ALL: [Self; 3] = [Self::Python, Self::Node6, Self::Node7];
