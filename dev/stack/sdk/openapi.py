@@ -32,7 +32,7 @@ def ask(key, *paths):
         [
             schemathesis, "run", f"{base}/openapi.json", "--url", base, "-H", f"authorization: Bearer {key}", *paths,
             "--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", "10", "--seed", "1",
-            "--suppress-health-check", "all", "--no-color", "--workers", "2",
+            "--suppress-health-check", "all", "--no-color", "--workers", "1",
         ],
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::turns::Turns;
 use crate::error::Invalid;
-use crate::fields::{FromObject, UrlForm, check_cache_control, empty, is_empty_array, kind, wrong_member};
+use crate::fields::{FromObject, UrlForm, check_cache_control, empty, is_empty_array, kind, members};
 use crate::paid::Reads;
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
@@ -113,10 +113,7 @@ impl Prompt {
     }
 
     fn add_part(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let part: Part<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let part: Part<'_> = members(at, value)?;
         let field = |name: &str| format!("{at}.{name}");
         if let Some(control) = part.cache_control {
             check_cache_control(&field("cache_control"), control.get())?;
@@ -150,10 +147,7 @@ impl Prompt {
     }
 
     fn add_image(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let image: ImageUrl<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let image: ImageUrl<'_> = members(at, value)?;
         let url_at = || format!("{at}.url");
         let url = image.url.ok_or_else(|| Invalid::missing(url_at()))?.get();
         if !url.starts_with('"') {
@@ -173,10 +167,7 @@ impl Prompt {
     }
 
     fn add_file(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let file: File<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let file: File<'_> = members(at, value)?;
         if file.file_id.is_some() {
             let why = "What is stored elsewhere cannot be priced. Send the file itself as 'file_data'.";
             return Err(Invalid::unsupported(format!("{at}.file_id"), why));
@@ -211,11 +202,8 @@ fn what_is_wrong(value: &str) -> Invalid {
     let Ok(messages) = serde_json::from_str::<Vec<&RawValue>>(value) else { return Invalid::unparseable() };
     for (index, message) in messages.iter().enumerate() {
         let at = format!("messages[{index}]");
-        if !message.get().starts_with('{') {
-            return Invalid::wrong_type(at, "an object", kind(message.get()));
-        }
-        if let Err(error) = serde_json::from_str::<Message<'_>>(message.get()) {
-            return wrong_member(&at, &error);
+        if let Err(wrong) = members::<Message<'_>>(&at, message.get()) {
+            return wrong;
         }
     }
     Invalid::unparseable()

@@ -30,6 +30,14 @@ pub(crate) fn object<'a>(param: &str, value: &'a str) -> Result<Object<'a>, Inva
     })
 }
 
+/// The members of an object that matter here, or what is wrong with it.
+pub(crate) fn members<'a, T: Deserialize<'a>>(at: &str, value: &'a str) -> Result<T, Invalid> {
+    if !value.starts_with('{') {
+        return Err(Invalid::wrong_type(at, "an object", kind(value)));
+    }
+    serde_json::from_str(value).map_err(|error| wrong_member(at, &error))
+}
+
 /// The elements of an array.
 pub(crate) fn array<'a>(param: &str, value: &'a str) -> Result<Vec<&'a RawValue>, Invalid> {
     if !value.starts_with('[') {
@@ -57,7 +65,7 @@ pub(crate) fn empty(at: &str) -> Invalid {
 }
 
 /// A member is there twice, or has a type that says nothing.
-pub(crate) fn wrong_member(at: &str, error: &serde_json::Error) -> Invalid {
+fn wrong_member(at: &str, error: &serde_json::Error) -> Invalid {
     Invalid { code: Some("invalid_value"), param: Some(at.to_owned()), message: format!("Invalid '{at}': {error}.") }
 }
 

@@ -18,7 +18,7 @@ mod url;
 mod value;
 
 pub(crate) use cache_control::check_cache_control;
-pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, object, wrong_member};
+pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, members, object};
 pub(crate) use model::model;
 pub(crate) use thinking::thinking_budgets;
 pub(crate) use url::UrlForm;

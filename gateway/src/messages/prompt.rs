@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::error::Invalid;
-use crate::fields::{
-    FromObject, UrlForm, array, check_cache_control, empty, kind, object, one_of, string, wrong_member,
-};
+use crate::fields::{UrlForm, array, check_cache_control, empty, kind, members, object, one_of, string};
 use crate::paid::Reads;
 
 #[derive(serde::Deserialize)]
@@ -70,11 +68,7 @@ struct Prompt(Reads);
 
 impl Prompt {
     fn add(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let FromObject(message): FromObject<Message<'_>> =
-            serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let message: Message<'_> = members(at, value)?;
         let role = message.role.ok_or_else(|| Invalid::missing(format!("{at}.role")))?;
         one_of(&format!("{at}.role"), role.get(), &["user", "assistant", "system"])?;
         let content = message.content.ok_or_else(|| Invalid::missing(format!("{at}.content")))?;
@@ -94,10 +88,7 @@ impl Prompt {
     }
 
     fn add_block(&mut self, at: &str, value: &str, depth: u8) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let block: Block<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let block: Block<'_> = members(at, value)?;
         let field = |name: &str| format!("{at}.{name}");
         if let Some(control) = block.cache_control {
             check_cache_control(&field("cache_control"), control.get())?;

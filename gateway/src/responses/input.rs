@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::error::Invalid;
-use crate::fields::{FromObject, UrlForm, array, empty, kind, wrong_member};
+use crate::fields::{UrlForm, array, empty, kind, members};
 use crate::paid::Reads;
 
 /// Why an item that lies elsewhere is not taken.
@@ -77,11 +77,7 @@ struct Input(Reads);
 
 impl Input {
     fn add(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let FromObject(item): FromObject<Item<'_>> =
-            serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let item: Item<'_> = members(at, value)?;
         match item.r#type.as_deref() {
             None | Some("message") => {
                 check_role(item.role, at)?;
@@ -118,10 +114,7 @@ impl Input {
     }
 
     fn add_part(&mut self, at: &str, value: &str) -> Result<(), Invalid> {
-        if !value.starts_with('{') {
-            return Err(Invalid::wrong_type(at, "an object", kind(value)));
-        }
-        let part: Part<'_> = serde_json::from_str(value).map_err(|error| wrong_member(at, &error))?;
+        let part: Part<'_> = members(at, value)?;
         let field = |name: &str| format!("{at}.{name}");
         if part.file_id.is_some() {
             return Err(Invalid::unsupported(field("file_id"), STORED));

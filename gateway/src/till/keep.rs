@@ -97,23 +97,7 @@ async fn keep(lives: Arc<Lives>, life: Arc<Life>) {
                 return lives.forget(&life);
             }
         } else {
-            ask_again_where_in_doubt(&life);
-            give_back_what_is_idle(&life);
-        }
-    }
-}
-
-fn ask_again_where_in_doubt(life: &Arc<Life>) {
-    if life.shared.ledger_heard().is_none_or(|ago| ago > HEARD_LATELY) {
-        return;
-    }
-    for slot in life.accounts.all() {
-        let asks = {
-            let mut inner = slot.lock();
-            inner.account.is_in_doubt() && inner.account.begin_asking(true, life.shared.now())
-        };
-        if asks {
-            refill::spawn(life, &slot);
+            look_after_accounts(&life);
         }
     }
 }
@@ -184,10 +168,15 @@ fn give_back_all(life: &Arc<Life>) -> bool {
     life.accounts.all().iter().filter(|slot| give_back(life, slot, Nanocredits::MAX)).count() > 0
 }
 
-fn give_back_what_is_idle(life: &Arc<Life>) {
+/// Asks again where in doubt, gives back what is idle, and counts what is leased: one walk over the accounts a look.
+fn look_after_accounts(life: &Arc<Life>) {
     let now = life.shared.now();
+    let ledger_is_there = life.shared.ledger_heard().is_some_and(|ago| ago <= HEARD_LATELY);
     let (mut leases, mut free) = (0, 0_i64);
     for slot in life.accounts.all() {
+        if ledger_is_there && begins_asking_again(&slot, now) {
+            refill::spawn(life, &slot);
+        }
         give_back_by(life, &slot, |account| account.rest(now));
         let inner = slot.lock();
         let left = inner.account.lease.free().get();
@@ -196,6 +185,11 @@ fn give_back_what_is_idle(life: &Arc<Life>) {
     }
     life.shared.metrics.leases_open.set(leases);
     life.shared.metrics.leased_nanocredits.set(free);
+}
+
+fn begins_asking_again(slot: &Slot, now: Duration) -> bool {
+    let mut inner = slot.lock();
+    inner.account.is_in_doubt() && inner.account.begin_asking(true, now)
 }
 
 /// Another gateway needs what this one does not use: gives it back, and tells what was given back in all.

@@ -283,17 +283,7 @@ impl<'a> Batch<'a> {
             self.unreserve(request_id);
         }
         self.state.head.position = position;
-        self.written.events.push(EventRow {
-            position,
-            event_id: event.header.id,
-            event_type: event.payload.type_name(),
-            account_id: event.header.account_id.map(|id| id.0),
-            request_id: event.header.request_id.map(|id| id.0),
-            emitter: event.header.emitter,
-            seq: event.header.seq,
-            bytes,
-            recorded_at: None,
-        });
+        self.written.events.push(EventRow::new(position, event, bytes));
     }
 
     pub(super) fn quarantine(&mut self, message: StreamMessage, header: Option<&Header>, reason: String) {

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use schemas::books::Books;
+use schemas::event::Event;
 use schemas::ids::{EmitterId, EventId};
 use schemas::merkle::Frontier;
 use schemas::seq_set::SeqSet;
@@ -91,6 +92,24 @@ pub struct EventRow {
     pub bytes: bytes::Bytes,
     /// When it was appended, if it was before: in the database that it is brought from.
     pub recorded_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl EventRow {
+    /// The columns are what the envelope says.
+    pub fn new(position: u64, event: &Event, bytes: bytes::Bytes) -> Self {
+        let header = &event.header;
+        Self {
+            position,
+            event_id: header.id,
+            event_type: event.payload.type_name(),
+            account_id: header.account_id.map(|id| id.0),
+            request_id: header.request_id.map(|id| id.0),
+            emitter: header.emitter,
+            seq: header.seq,
+            bytes,
+            recorded_at: None,
+        }
+    }
 }
 
 #[cfg(test)]

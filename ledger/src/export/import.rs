@@ -80,17 +80,8 @@ async fn append(db: &mut PgConnection, state: &mut State, page: Vec<Stored>) -> 
             Err(rejected) => bail!("position {position}: {rejected}"),
         }
         state.head.position = position;
-        written.events.push(EventRow {
-            position,
-            event_id: event.header.id,
-            event_type: event.payload.type_name(),
-            account_id: event.header.account_id.map(|id| id.0),
-            request_id: event.header.request_id.map(|id| id.0),
-            emitter: event.header.emitter,
-            seq: event.header.seq,
-            bytes: stored.bytes.into(),
-            recorded_at: Some(stored.recorded_at),
-        });
+        let row = EventRow::new(position, &event, stored.bytes.into());
+        written.events.push(EventRow { recorded_at: Some(stored.recorded_at), ..row });
     }
     written.tiles = state.tree.extend(written.events.iter().map(|row| leaf_hash(&row.bytes)));
     store(db, state, &written).await?;

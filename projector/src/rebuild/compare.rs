@@ -36,9 +36,12 @@ pub(super) async fn with_live(
 ) -> Result<Option<Comparison>, ApplyError> {
     let mut transaction = connection.begin().await?;
     sqlx::query!("set transaction isolation level repeatable read").execute(&mut *transaction).await?;
-    let live = sqlx::query!("select version, position from projector.projection where name = $1 and live", PROJECTION)
-        .fetch_optional(&mut *transaction)
-        .await?;
+    let live = sqlx::query!(
+        "select version, position, history_from from projector.projection where name = $1 and live",
+        PROJECTION
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
     let Some(live) = live else {
         return Ok(None);
     };
@@ -58,8 +61,7 @@ pub(super) async fn with_live(
     )
     .fetch_all(&mut *transaction)
     .await?;
-    transaction.commit().await?;
-    let tables: Vec<_> = rows
+    let mut tables: Vec<_> = rows
         .into_iter()
         .map(|row| TableComparison {
             table: row.table,
@@ -68,5 +70,34 @@ pub(super) async fn with_live(
             same: row.same,
         })
         .collect();
+    if let Some(from) = live.history_from.filter(|from| *from > 1) {
+        let journal = journal_since(&mut transaction, from, live.version, version.version).await?;
+        tables.iter_mut().filter(|table| table.table == journal.table).for_each(|table| *table = journal.clone());
+    }
+    transaction.commit().await?;
     Ok(Some(Comparison { position: live.position, same: tables.iter().all(|table| table.same), tables }))
+}
+
+/// The journal, as far as the live version has kept one: a release of the projector before it kept none.
+async fn journal_since(
+    connection: &mut PgConnection,
+    from: i64,
+    live: i32,
+    rebuilt: i32,
+) -> Result<TableComparison, ApplyError> {
+    let row = sqlx::query!(
+        r#"select count(*) filter (where version = $2) as "rows_live!", count(*) filter (where version = $3) as "rows_rebuilt!",
+            coalesce(sum(hash) filter (where version = $2), 0) = coalesce(sum(hash) filter (where version = $3), 0) as "same!"
+           from read_models.journal j
+           cross join lateral (select hashtextextended((to_jsonb(j) - 'version')::text, 0)::numeric as hash) as hashed
+           where position >= $1 and version in ($2, $3)"#,
+        from,
+        live,
+        rebuilt
+    )
+    .fetch_one(connection)
+    .await?;
+    let (rows_live, rows_rebuilt) = (row.rows_live, row.rows_rebuilt);
+    let same = rows_live == rows_rebuilt && row.same;
+    Ok(TableComparison { table: "journal".to_owned(), rows_live, rows_rebuilt, same })
 }
