@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::Utc;
-use ledger::append::{Item, StreamMessage, Submit, Unreadable, View, Writer};
+use ledger::append::{Item, StreamMessage, Submit, Unreadable, View, Writer, inbox};
 use ledger::command::{FirstPriceBook, GrantLease, RegisterLife};
 use ledger::stream::Announcer;
 use schemas::event::{CreditsDeducted, EventData, Header, Source, encode};
@@ -25,7 +25,7 @@ use schemas::tier::Tier;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 use stack::servers::{Postgres, PostgresOptions};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -96,11 +96,10 @@ async fn run(template: &PgConnectOptions, name: usize, tree: bool, events: usize
     let options = template.clone().database(&database);
     // Nobody listens there: how far emitters are is said to nobody.
     let nobody = async_nats::ConnectOptions::new().retry_on_initial_connect().connect("127.0.0.1:1").await.unwrap();
-    let (inbox, items) = mpsc::channel(4_096);
+    let (submit, items) = inbox(4_096);
     let announcer = Announcer::new(nobody, Cell::new("bench").unwrap(), &TaskTracker::new());
     let (writer, view) = Writer::take_over(options, items, announcer).await.unwrap();
     let writer = if tree { writer } else { writer.without_tree() };
-    let submit = Submit(inbox);
     let writing = TaskTracker::new().spawn(writer.run());
     let messages = story(&submit, events).await;
     let took = append(&submit, view, messages).await;
@@ -115,7 +114,7 @@ async fn append(submit: &Submit, mut view: watch::Receiver<View>, items: Vec<Ite
     let until = view.borrow().head.position + items.len() as u64;
     let begun = Instant::now();
     for item in items {
-        assert!(submit.0.send(item).await.is_ok(), "the writer writes");
+        assert!(submit.item(item).await, "the writer writes");
     }
     view.wait_for(|view| view.head.position >= until).await.unwrap();
     begun.elapsed()

@@ -201,7 +201,7 @@ impl Listener {
     }
 
     async fn carry_out<C: Command + DeserializeOwned + 'static>(&self, payload: &[u8]) -> Outcome {
-        self.submit.command(read::<C>(payload)?).await
+        self.submit.command_ahead(read::<C>(payload)?).await
     }
 
     /// Opens gates, puts the life on record, and answers only once the reader has passed the gates: then the gates are

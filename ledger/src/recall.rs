@@ -95,10 +95,10 @@ impl Leases {
     /// Answers a lease request.
     pub async fn lease(&self, ask: LeaseRequest) -> Outcome {
         let _turn = self.turn(ask.account_id).await;
-        let first = self.submit.command(GrantLease(ask)).await?;
+        let first = self.submit.command_ahead(GrantLease(ask)).await?;
         let Some(lacking) = lacking(&ask, &first) else { return Ok(first) };
         match self.recall(&ask, lacking).await {
-            Ok(true) => self.submit.command(GrantLease(ask)).await,
+            Ok(true) => self.submit.command_ahead(GrantLease(ask)).await,
             Ok(false) => Ok(first),
             Err(error) => {
                 tracing::warn!(account.id = %ask.account_id, error = %format!("{error:#}"), "a recall failed");
@@ -110,7 +110,7 @@ impl Leases {
     /// Carries out an adjustment; what it takes is recalled first from the gateways that hold it.
     pub async fn adjust(&self, ask: AdjustCredits) -> Outcome {
         let _turn = self.turn(ask.account_id).await;
-        let mut outcome = self.submit.command(ask.clone()).await;
+        let mut outcome = self.submit.command_ahead(ask.clone()).await;
         for _ in 0..CORRECTION_ROUNDS {
             if !outcome.as_ref().is_err_and(|refusal| refusal.code == RefusalCode::CreditsLeased) {
                 break;
@@ -118,7 +118,7 @@ impl Leases {
             if let Err(error) = self.recall_for(&ask).await {
                 tracing::warn!(account.id = %ask.account_id, error = %format!("{error:#}"), "a recall failed");
             }
-            outcome = self.submit.command(ask.clone()).await;
+            outcome = self.submit.command_ahead(ask.clone()).await;
         }
         outcome
     }

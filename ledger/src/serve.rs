@@ -14,10 +14,9 @@ use anyhow::{Context, Result};
 use async_nats::jetstream;
 use parking_lot::Mutex;
 use schemas::merkle::note::SignerKey;
-use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::append::{Submit, Writer};
+use crate::append::{self, Writer};
 use crate::checkpoint::Signing;
 use crate::command::FirstPriceBook;
 use crate::config::ServeConfig;
@@ -29,7 +28,7 @@ use crate::recall::Leases;
 use crate::stream::{Announcer, Generations, Nats, Reader, Reading};
 use crate::tree;
 
-/// Items that wait for the writer at most; beyond it the reader and commands wait.
+/// Items that wait for the writer in each lane at most; beyond it the reader and commands wait.
 const INBOX: usize = 4_096;
 
 /// While a cluster elects a leader, questions to the stream stay unanswered. They are asked again soon.
@@ -56,8 +55,7 @@ async fn run(config: &ServeConfig, signer: (SignerKey, String), shown: Shown) ->
     jetstream.set_timeout(ANSWERED_WITHIN);
     let cell = config.nats.cell.clone();
     let announcer = Announcer::new(nats.client.clone(), cell.clone(), &tasks);
-    let (inbox, items) = mpsc::channel(INBOX);
-    let submit = Submit(inbox);
+    let (submit, items) = append::inbox(INBOX);
     let (writer, view) = Writer::take_over(options.clone(), items, announcer.clone()).await?;
     let head = view.borrow().head;
     tracing::info!(epoch = head.epoch, position = head.position, "this ledger is active");

@@ -3,6 +3,7 @@
 mod audit;
 mod closed_loop;
 mod hot_account;
+mod lab;
 
 use std::process::ExitCode;
 
@@ -14,12 +15,15 @@ use clap::Parser;
 enum Scenario {
     /// The throughput of one account against that of a thousand, at one gateway.
     HotAccount(hot_account::Options),
+    /// Starts the whole system for a benchmark lab, and stays.
+    Lab(lab::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Scenario::parse() {
         Scenario::HotAccount(options) => measured(hot_account::run(&options)).await,
+        Scenario::Lab(options) => measured(lab::run(&options)).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

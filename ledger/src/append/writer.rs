@@ -4,19 +4,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
-use schemas::event::Event;
 use schemas::ids::EmitterId;
 use schemas::merkle::{Edge, leaf_hash};
 use schemas::message::{Refusal, RefusalCode};
 use serde::Serialize;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
 use super::batch::{Batch, Repeat, Written};
 use super::head::Head;
+use super::inbox::{Inbox, Item};
 use super::load::{self, LoadError};
-use super::message::{StreamMessage, Unreadable};
 use super::state::State;
 use super::store::{StoreError, store};
 use super::touched::Touched;
@@ -54,28 +53,6 @@ pub fn answer(value: &impl Serialize) -> Outcome {
     })
 }
 
-/// What the writer takes.
-pub enum Item {
-    /// From the stream, with the event in it if it should be one.
-    Message(StreamMessage, Option<Result<Event, Unreadable>>),
-    /// From anyone else.
-    Command(Box<dyn Command>, oneshot::Sender<Outcome>),
-}
-
-/// Hands commands to the writer.
-#[derive(Clone)]
-pub struct Submit(pub mpsc::Sender<Item>);
-
-impl Submit {
-    /// Waits for the batch that the command is in to be committed.
-    pub async fn command(&self, command: impl Command + 'static) -> Outcome {
-        let gone = || Refusal { code: RefusalCode::Unavailable, message: "the ledger is stopping".to_owned() };
-        let (reply, outcome) = oneshot::channel();
-        self.0.send(Item::Command(Box::new(command), reply)).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?
-    }
-}
-
 /// What others see of the writer: as of its last commit.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -94,7 +71,7 @@ pub struct Writer {
     options: PgConnectOptions,
     db: PgConnection,
     state: State,
-    inbox: mpsc::Receiver<Item>,
+    inbox: Inbox,
     view: watch::Sender<View>,
     announcer: Announcer,
     /// False only where the tree's cost is measured.
@@ -145,7 +122,7 @@ impl Writer {
     /// Takes the epoch over: from now on every write of an older ledger fails.
     pub async fn take_over(
         options: PgConnectOptions,
-        inbox: mpsc::Receiver<Item>,
+        inbox: Inbox,
         announcer: Announcer,
     ) -> Result<(Self, watch::Receiver<View>)> {
         let options = options.application_name(SESSION).options([("idle_in_transaction_session_timeout", SILENCE)]);
@@ -172,7 +149,7 @@ impl Writer {
     /// Writes until nobody sends any more, or another ledger has taken over.
     pub async fn run(mut self) -> Result<()> {
         let mut items = Vec::with_capacity(BATCH);
-        while self.inbox.recv_many(&mut items, BATCH).await > 0 {
+        while self.inbox.collect(&mut items, BATCH).await {
             let batch = std::mem::take(&mut items);
             self.write(batch).await?;
         }

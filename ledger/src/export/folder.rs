@@ -37,6 +37,9 @@ pub struct Beside {
     pub lives: Vec<LifeRow>,
     /// Messages that are no events that can be true.
     pub quarantine: Vec<QuarantineRow>,
+    /// How often emitters' messages came again.
+    #[serde(default)]
+    pub repeats: Vec<RepeatRow>,
 }
 
 /// A row of `ledger.checkpoints`.
@@ -80,6 +83,15 @@ pub struct QuarantineRow {
     pub position: Option<i64>,
     pub retry_reason: Option<String>,
     pub retried_at: Option<DateTime<Utc>>,
+}
+
+/// A row of `ledger.repeats`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RepeatRow {
+    pub emitter: Uuid,
+    pub count: i64,
+    pub last_at: DateTime<Utc>,
 }
 
 impl Beside {

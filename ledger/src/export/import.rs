@@ -144,6 +144,16 @@ async fn beside(db: &mut PgConnection, beside: &Beside) -> Result<()> {
         .execute(&mut *db)
         .await?;
     }
+    for row in &beside.repeats {
+        sqlx::query!(
+            "insert into ledger.repeats (emitter, count, last_at) values ($1, $2, $3)",
+            row.emitter,
+            row.count,
+            row.last_at
+        )
+        .execute(&mut *db)
+        .await?;
+    }
     let next = beside.quarantine.last().map_or(1, |row| row.id + 1);
     sqlx::query!("select setval(pg_get_serial_sequence('ledger.quarantine', 'id'), $1, false)", next)
         .fetch_one(db)

@@ -5,7 +5,7 @@ use schemas::merkle::{Edge, Hash, Tiles, consistency_proof, consistency_ranges, 
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::folder::{self, Beside, CheckpointRow, Folder, LifeRow, QuarantineRow};
+use super::folder::{self, Beside, CheckpointRow, Folder, LifeRow, QuarantineRow, RepeatRow};
 use super::segment::{Header, SegmentReader, SegmentWriter};
 use crate::tree;
 
@@ -156,8 +156,11 @@ async fn beside(db: &mut PgConnection) -> Result<Beside> {
                   retry_reason, retried_at
            from ledger.quarantine order by id"#
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
+    let repeats = sqlx::query_as!(RepeatRow, "select emitter, count, last_at from ledger.repeats order by emitter")
+        .fetch_all(db)
+        .await?;
     let (generation, epoch) = (head.generation as u64, head.epoch as u64);
-    Ok(Beside { format: Beside::format(), position, root, generation, epoch, checkpoints, lives, quarantine })
+    Ok(Beside { format: Beside::format(), position, root, generation, epoch, checkpoints, lives, quarantine, repeats })
 }

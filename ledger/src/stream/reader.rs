@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
 use async_nats::jetstream::stream::Stream;
 use futures_util::StreamExt;
@@ -94,7 +94,7 @@ impl Reader {
                 tracing::warn!(error = %format!("{error:#}"), "the stream is opened again");
             }
             self.reading.following.store(false, Ordering::Release);
-            if self.submit.0.is_closed() {
+            if self.submit.is_closed() {
                 return Ok(());
             }
             tokio::time::sleep(RETRY).await;
@@ -178,7 +178,8 @@ impl Reader {
     async fn send(&self, message: StreamMessage) -> Result<()> {
         let event = (StreamSubject::parse(&message.subject) == StreamSubject::Event)
             .then(|| Unreadable::or_event(&message.payload));
-        self.submit.0.send(Item::Message(message, event)).await.context("the writer is gone")
+        ensure!(self.submit.item(Item::Message(message, event)).await, "the writer is gone");
+        Ok(())
     }
 
     /// The stream to read, made if it must be.

@@ -146,7 +146,7 @@ async fn counters(db: &mut PgConnection, books: &Books, report: &mut Report) -> 
             continue;
         }
         let quarantined = sqlx::query_scalar!(
-            r#"select seq as "seq!" from ledger.quarantine where emitter = $1 and seq is not null"#,
+            r#"select seq as "seq!" from ledger.quarantine where emitter = $1 and seq is not null and state <> 'replayed'"#,
             emitter.0
         )
         .fetch_all(&mut *db)

@@ -29,7 +29,11 @@ const TABLES: [&str; 12] = [
 async fn rows(options: &PgConnectOptions) -> Vec<String> {
     let mut db = options.connect().await.unwrap();
     let mut all = Vec::new();
-    for select in TABLES.iter().chain(&["select * from ledger.notes", "select * from ledger.quarantine"]) {
+    for select in TABLES.iter().chain(&[
+        "select * from ledger.notes",
+        "select * from ledger.quarantine",
+        "select * from ledger.repeats",
+    ]) {
         let sum = format!(
             "select count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '') from ({select}) t"
         );

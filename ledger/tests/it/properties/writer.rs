@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use chrono::Utc;
-use ledger::append::{Command, Item, Outcome, StreamMessage, Submit, Unreadable, Writer};
+use ledger::append::{self, Command, Item, Outcome, StreamMessage, Submit, Unreadable, Writer};
 use ledger::command::{DismissEntry, FirstPriceBook, GrantLease, RegisterLife, ReplayEntry};
 use ledger::life::{BeginFence, CLOSED, CompleteFence, Expire};
 use ledger::stream::{Announcer, NextGeneration};
@@ -27,7 +27,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool};
 use stack::servers::Postgres;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -111,10 +111,10 @@ impl Running {
     async fn take_over(options: &PgConnectOptions, cell: &Cell) -> Self {
         // Nobody listens there: how far emitters are is said to nobody.
         let nobody = async_nats::ConnectOptions::new().retry_on_initial_connect().connect("127.0.0.1:1").await.unwrap();
-        let (inbox, items) = mpsc::channel(1_024);
+        let (submit, items) = append::inbox(1_024);
         let announcer = Announcer::new(nobody, cell.clone(), &TaskTracker::new());
         let (writer, _) = Writer::take_over(options.clone(), items, announcer).await.unwrap();
-        Self { submit: Submit(inbox), task: TaskTracker::new().spawn(writer.run()) }
+        Self { submit, task: TaskTracker::new().spawn(writer.run()) }
     }
 }
 
@@ -302,7 +302,7 @@ impl Inner {
     async fn finish(&mut self, batch: &mut Batch) {
         let Batch { items, answers } = std::mem::take(batch);
         for item in items {
-            assert!(self.writer.submit.0.try_send(item).is_ok(), "the writer takes it");
+            assert!(self.writer.submit.item(item).await, "the writer takes it");
         }
         // Answered after all before it.
         self.writer.submit.command(Expire { requests: Vec::new() }).await.unwrap();
