@@ -31,6 +31,9 @@ const REMEMBERED: usize = 400_000;
 const SESSION: &str = "ledger-append";
 /// PostgreSQL ends the transaction of a writer that is paused in the midst of it, so that a standby is not kept waiting.
 const SILENCE: &str = "3s";
+/// What the writer looks up, it looks up by key. Tables grow by millions of rows beneath a prepared plan, and a planner that took
+/// one for small reads all of it for each batch: a lease then waits for a third of a second.
+const BY_KEY: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 /// A restart of PostgreSQL takes a second or two; asked this often, it is noticed at once.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -125,7 +128,10 @@ impl Writer {
         inbox: Inbox,
         announcer: Announcer,
     ) -> Result<(Self, watch::Receiver<View>)> {
-        let options = options.application_name(SESSION).options([("idle_in_transaction_session_timeout", SILENCE)]);
+        let options = options
+            .application_name(SESSION)
+            .options([("idle_in_transaction_session_timeout", SILENCE)])
+            .options(BY_KEY);
         let mut db = options.connect().await.context("cannot connect to PostgreSQL")?;
         sqlx::query!("update ledger.head set epoch = epoch + 1").execute(&mut db).await?;
         let mut state = State::default();
