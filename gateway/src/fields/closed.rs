@@ -110,9 +110,8 @@ fn check_provider_options(value: &str, but: &[&str]) -> Result<(), Invalid> {
         for option in object(&at, provider.value)?.members() {
             let param = || format!("{at}.{}", option.key);
             if provider.key == "gateway" {
-                if !OPEN_GATEWAY_OPTIONS.contains(&&*option.key)
-                    && !(option.key == FALLBACKS && but.contains(&FALLBACKS))
-                {
+                let falls_back = option.key == FALLBACKS && but.contains(&FALLBACKS);
+                if !falls_back && !OPEN_GATEWAY_OPTIONS.contains(&&*option.key) {
                     return Err(Invalid::unsupported(param(), ANOTHER_PROVIDER));
                 }
             } else if option.key == "imageConfig" {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::breaker::Outcome;
 use super::choice::choose;
+use super::listed::{Setup, Upstream};
 use super::retry_budget::Budget;
-use super::upstream::{Setup, Upstream};
 use super::{Api, Failure};
 
 /// More than anybody has; each has a bit in a word.

@@ -8,9 +8,9 @@ mod connection;
 mod counts;
 mod failure;
 mod list;
+mod listed;
 mod patience;
 mod retry_budget;
-mod upstream;
 
 pub use client::{Answering, Client};
 pub use connection::{Api, Connection, ToAsk};
@@ -18,5 +18,5 @@ pub use counts::{Counts, OUTCOMES};
 pub(crate) use failure::said;
 pub use failure::{Failure, refused};
 pub use list::{MOST, Nobody, Turn, Upstreams};
+pub use listed::{Setup, Upstream};
 pub use patience::Patience;
-pub use upstream::{Setup, Upstream};
