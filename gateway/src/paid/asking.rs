@@ -80,7 +80,7 @@ impl Asking {
             None if !self.turn.lets_another_model_try(failure) => return false,
             None => loop {
                 let Some(sold) = self.others.next() else { return false };
-                if let Some(turn) = self.turn.list().first_again(&sold.model, api) {
+                if let Some(turn) = self.turn.next_model(failure, &sold.model, api) {
                     (order.sold, order.turned) = (sold, true);
                     break turn;
                 }

@@ -108,6 +108,9 @@ pub(crate) async fn answer(
     let (hold, bounds) = fallbacks::dearest(&book, (&first, model), &others);
     let fallbacks = others.iter().map(|(sold, _)| sold.model.clone()).collect();
     let upstreams = edge.upstreams(&caller)?;
+    if !others.is_empty() || upstreams.all().len() > 1 {
+        upstreams.requested();
+    }
     let (turn, first) = first_turn(upstreams, route.api(), first, &mut others)
         .map_err(|nobody| Error::of_nobody(nobody, caller.livemode))?;
 

@@ -89,22 +89,18 @@ impl Upstreams {
         self.withheld.load(Ordering::Relaxed)
     }
 
-    /// Whose turn it is, for a request that has just come.
+    /// A request has come that may need more than one call.
+    pub fn requested(&self) {
+        // Nothing is written while it is full.
+        self.change_budget(Budget::with_request);
+    }
+
+    /// Whose turn it is, for a request that nobody was asked for yet.
     ///
     /// # Errors
     /// When nobody can be asked.
     pub fn first(self: &Arc<Self>, model: &str, api: Api) -> Result<Turn, Nobody> {
-        if self.all.len() > 1 {
-            // Nothing is written while it is full.
-            self.change_budget(Budget::with_request);
-        }
         self.turn(model, api, 0)
-    }
-
-    /// Whose turn it is where another model is asked after a failure; `None` if nobody's, or too many calls are repeated.
-    pub fn first_again(self: &Arc<Self>, model: &str, api: Api) -> Option<Turn> {
-        let turn = self.turn(model, api, 0).ok()?;
-        self.may_repeat().then_some(turn)
     }
 
     fn turn(self: &Arc<Self>, model: &str, api: Api, tried: u32) -> Result<Turn, Nobody> {
@@ -167,11 +163,6 @@ impl Turn {
         &self.list.all[self.index]
     }
 
-    /// The others that it is one of.
-    pub fn list(&self) -> &Arc<Upstreams> {
-        &self.list
-    }
-
     /// It is being asked.
     pub fn asked(&mut self) {
         self.stage = Stage::Asked;
@@ -210,6 +201,13 @@ impl Turn {
         failure.may_be_asked_of_another_model(self.upstream().setup().retry_timeouts)
     }
 
+    /// Whose turn it is where another model is asked after this failure; `None` if nobody's, or too many calls are repeated.
+    /// What a model does not take is no outage, and takes nothing from what is kept for those.
+    pub fn next_model(&self, failure: &Failure, model: &str, api: Api) -> Option<Self> {
+        let turn = self.list.turn(model, api, 0).ok()?;
+        (matches!(failure, Failure::Refused { .. }) || self.list.may_repeat()).then_some(turn)
+    }
+
     fn end(&mut self, outcome: Outcome) {
         self.stage = Stage::Ended;
         self.upstream().ended(outcome, self.is_probe, || self.list.now());
@@ -239,6 +237,8 @@ fn scrambled(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
 
     use super::super::breaker::Settings;
     use super::super::{Connection, Patience};
@@ -286,6 +286,44 @@ mod tests {
             assert_eq!(names, ["a", "b", "c"]);
         }
         assert!(list.repeated() >= 99, "the budget lets a hundred pass: {}", list.repeated());
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_serves_is_asked_once_a_request_and_nobody_else_is(
+            upstreams in prop::collection::vec((0_u32..4, any::<bool>()), 1..8), requests in 1_usize..10,
+        ) {
+            let setups = upstreams.iter().enumerate().map(|(index, (weight, serves))| {
+                let models = vec![if *serves { "m".to_owned() } else { "other".to_owned() }];
+                Setup { models, ..setup(&index.to_string(), *weight, None) }
+            });
+            let list = list(setups.collect());
+            let serving: Vec<String> = (0..upstreams.len()).filter(|index| upstreams[*index].1).map(|n| n.to_string()).collect();
+            for _ in 0..requests {
+                let mut asked = Vec::new();
+                let mut turn = list.first("m", Api::Chat).ok();
+                prop_assert_eq!(turn.is_none(), serving.is_empty());
+                while let Some(mut asking) = turn {
+                    asked.push(name(&asking));
+                    asking.failed(&Failure::Unreachable);
+                    turn = asking.next(&Failure::Unreachable, "m", Api::Chat);
+                }
+                asked.sort_unstable();
+                prop_assert_eq!(&asked, &serving);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_model_does_not_take_uses_nothing_up() {
+        let list = list(vec![setup("a", 1, None)]);
+        let refused = Failure::Refused { status: 400, message: "no".into(), code: None, param: None };
+        let turn = list.first("m", Api::Chat).unwrap();
+        for _ in 0..1_000 {
+            assert!(turn.next_model(&refused, "n", Api::Chat).is_some());
+        }
+        let repeated = (0..1_000).filter(|_| turn.next_model(&Failure::Unreachable, "n", Api::Chat).is_some()).count();
+        assert!((100..900).contains(&repeated) && list.withheld() > 0, "{repeated}");
     }
 
     #[test]
