@@ -427,11 +427,13 @@ impl Maps {
             .collect();
         let back: Vec<usize> =
             back.and_then(|back| pick(back, unused.len())).map(|index| unused[index]).into_iter().collect();
-        let known: Vec<usize> = (0..self.requests_begun.len())
-            .filter(|request| {
-                self.requests_begun[*request].key.is_some() && self.requests_begun[*request].account == account
-            })
-            .collect();
+        // Nobody asks again for what is under way.
+        let is_asked_again = |request: &usize| {
+            let begun = self.requests_begun[*request];
+            let is_known = self.requests.get(request).is_some_and(|known| known.authorized.is_some());
+            begun.account == account && (begun.key == Some(Keyed::Promised) || begun.key.is_some() && is_known)
+        };
+        let known: Vec<usize> = (0..self.requests_begun.len()).filter(is_asked_again).collect();
         let request = match again.and_then(|again| pick(again, known.len())) {
             Some(index) => known[index],
             None => {
@@ -446,11 +448,15 @@ impl Maps {
             }
             let is_authorized = self.requests.get(&request).is_some_and(|known| known.authorized.is_some());
             let Key { held, charged } = self.keys[account];
-            let left = (CAP - charged - held - self.promised(account)).max(0);
-            let known = is_authorized || self.promises.contains_key(&request);
+            let asked = Promise { life, account, amount };
+            let before = self.promises.get(&request).copied();
+            // A promise to another life, or of another amount, is made anew.
+            let own = before.map_or(0, |before| before.amount);
+            let left = (CAP - charged - held - (self.promised(account) - own)).max(0);
+            let known = is_authorized || before == Some(asked);
             let granted = known || (0..=left).contains(&amount);
             if granted && !known {
-                self.promises.insert(request, Promise { life, account, amount });
+                self.promises.insert(request, asked);
             }
             Ok((granted, charged, held + self.promised(account)))
         } else {

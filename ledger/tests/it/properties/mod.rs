@@ -79,6 +79,19 @@ fn what_is_deducted_before_it_is_authorized_keeps_its_room_below_the_cap() {
     tell(story);
 }
 
+/// A gateway's next life asks again for what its old one was promised: the fence of the old one does not take it back.
+#[test]
+fn what_is_promised_to_the_next_life_outlives_the_fence_of_the_old_one() {
+    let (account, request) = (0, 0);
+    let reserve = |life, again| Step::Reserve { life, account, credits: 20, again, back: None };
+    let story = vec![
+        Transition::Batch(vec![reserve(0, None), Step::BeginFence { life: 0 }, Step::Register]),
+        Transition::Batch(vec![reserve(1, Some(request)), Step::CloseGates { life: 0, from: 0, to: 64 }]),
+        Transition::Batch(vec![reserve(1, None), Step::AuthorizeReserved { request, comes: true }]),
+    ];
+    tell(story);
+}
+
 fn tell(story: Vec<Transition>) {
     DATABASES.set(Some(Rc::new(Databases::start())));
     let first = Story::init_state().new_tree(&mut TestRunner::default()).expect("a story begins").current();
