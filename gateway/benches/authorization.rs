@@ -106,6 +106,7 @@ fn encode_authorization(bencher: Bencher<'_, '_>) {
         api_key_id: None,
         kind: RequestKind::Chat,
         model: MODEL.to_owned(),
+        fallbacks: Vec::new(),
         upstream: "vercel".to_owned(),
         streamed: true,
         hold: HOLD,

@@ -1,5 +1,7 @@
 //! Everything that is set from outside, read once from the environment before a port is bound.
 
+mod upstreams;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,12 +14,8 @@ use crate::address;
 use crate::message_limits::MessageLimits;
 use crate::secret::HashedSecret;
 use crate::tls::TlsFiles;
-use crate::upstream::Connection;
+use crate::upstream::{Patience, Setup};
 
-/// The provider where nothing else is said.
-const DEFAULT_UPSTREAM: &str = "https://ai-gateway.vercel.sh/v1";
-/// The simulator takes any key; it is no secret.
-const SIMULATOR_KEY: &str = "simulator";
 /// The operator's key moves money.
 const SHORTEST_ADMIN_KEY: usize = 16;
 
@@ -32,10 +30,10 @@ pub struct Config {
     pub cell: Cell,
     /// PostgreSQL, for the read models; without it only `/v1/credits` is missing.
     pub database_url: Option<String>,
-    /// Who answers live traffic; absent where no key was given and no simulator is there to stand in.
-    pub live: Option<Connection>,
+    /// Who answers live traffic; nobody where no key was given and no simulator is there to stand in.
+    pub live: Vec<Setup>,
     /// Who answers sandbox traffic.
-    pub simulator: Option<Connection>,
+    pub simulator: Option<Setup>,
     /// Lets requests without a key through, as the built-in sandbox account.
     pub test_secret: Option<HashedSecret>,
     /// The operator's key; without it there is no admin API.
@@ -46,8 +44,10 @@ pub struct Config {
     pub max_credits_per_request: Nanocredits,
     /// How long running answers are waited for at a stop.
     pub drain: Duration,
-    /// How long providers are waited for.
-    pub patience: Patience,
+    /// How long the body of a request is waited for: 10 MB over a slow line take a while.
+    pub body_patience: Duration,
+    /// How long a whole answer may take; shortened to what the ledger allows a request to run.
+    pub longest_answer: Duration,
     /// What becomes of a stream whose client leaves.
     pub on_disconnect: OnDisconnect,
     /// How many messages a request may have, and how long.
@@ -76,21 +76,6 @@ pub enum OnDisconnect {
     Drain(Duration),
 }
 
-/// How long others are waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For the body of a request: 10 MB over a slow line take so long.
-    pub body: Duration,
-    /// For a connection.
-    pub connect: Duration,
-    /// For the first byte of an answer. Reasoning models think for minutes before it.
-    pub first_byte: Duration,
-    /// Between two bytes of an answer.
-    pub silence: Duration,
-    /// For the whole answer; shortened to what the ledger allows a request to run.
-    pub total: Duration,
-}
-
 impl Config {
     /// Reads the environment.
     ///
@@ -115,21 +100,23 @@ impl Config {
             Some(address) => Some(socket("LAYERS_ADMIN_LISTEN", &address)?),
             None => None,
         };
-        let simulator = match variable("LAYERS_SIMULATOR_URL") {
-            Some(url) => Some(Connection::new("simulator", &base("LAYERS_SIMULATOR_URL", &url)?, SIMULATOR_KEY)?),
-            None => None,
-        };
         let seconds = |name: &'static str, default: u64| -> anyhow::Result<Duration> {
             let Some(text) = variable(name) else { return Ok(Duration::from_secs(default)) };
             let seconds = text.parse().with_context(|| format!("{name}: '{text}' is no number of seconds"))?;
             Ok(Duration::from_secs(seconds))
         };
+        let patience = Patience {
+            connect: seconds("LAYERS_UPSTREAM_CONNECT_SECONDS", 10)?,
+            first_byte: seconds("LAYERS_UPSTREAM_FIRST_BYTE_SECONDS", 300)?,
+            silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
+        };
+        let simulator = upstreams::simulator(&variable, patience)?;
         Ok(Self {
             listen: listen(variable("LAYERS_LISTEN"), variable("LAYERS_PORT"))?,
             nats_url: variable("NATS_URL").context("NATS_URL is not set: where is NATS?")?,
             cell: Cell::new(variable("LAYERS_CELL").as_deref().unwrap_or("local")).context("LAYERS_CELL")?,
             database_url: variable("DATABASE_URL"),
-            live: live(variable("AI_GATEWAY_BASE_URL"), variable("AI_GATEWAY_API_KEY"), production, &simulator)?,
+            live: upstreams::live(&variable, patience, production, simulator.as_ref())?,
             simulator,
             test_secret: test_secret.as_deref().map(HashedSecret::of),
             admin_key: admin_key.as_deref().map(HashedSecret::of),
@@ -144,13 +131,8 @@ impl Config {
             drain: seconds("LAYERS_DRAIN_SECONDS", 30)?,
             message_limits: MessageLimits::parse(variable("LAYERS_MESSAGE_LIMITS").as_deref().unwrap_or_default())
                 .context("LAYERS_MESSAGE_LIMITS")?,
-            patience: Patience {
-                body: seconds("LAYERS_BODY_SECONDS", 60)?,
-                connect: seconds("LAYERS_UPSTREAM_CONNECT_SECONDS", 10)?,
-                first_byte: seconds("LAYERS_UPSTREAM_FIRST_BYTE_SECONDS", 300)?,
-                silence: seconds("LAYERS_UPSTREAM_SILENCE_SECONDS", 120)?,
-                total: seconds("LAYERS_UPSTREAM_TOTAL_SECONDS", 780)?,
-            },
+            body_patience: seconds("LAYERS_BODY_SECONDS", 60)?,
+            longest_answer: seconds("LAYERS_UPSTREAM_TOTAL_SECONDS", 780)?,
             on_disconnect: match variable("LAYERS_ON_DISCONNECT").as_deref() {
                 None | Some("stop") => OnDisconnect::Stop,
                 Some("drain") => OnDisconnect::Drain(seconds("LAYERS_DRAIN_STREAM_SECONDS", 60)?),
@@ -200,24 +182,6 @@ fn origin(text: &str) -> anyhow::Result<HeaderValue> {
 
 fn socket(name: &str, address: &str) -> anyhow::Result<SocketAddr> {
     address.parse().with_context(|| format!("{name}: '{address}' is no address:port"))
-}
-
-/// Live traffic goes to the provider if there is a key or an address for it. Without either, the simulator stands in,
-/// so that a machine without a key can try everything; in production that would sell made-up answers, so it is refused.
-fn live(
-    url: Option<String>,
-    key: Option<String>,
-    production: bool,
-    simulator: &Option<Connection>,
-) -> anyhow::Result<Option<Connection>> {
-    match (url, key) {
-        (None, None) if production => bail!("AI_GATEWAY_API_KEY is not set"),
-        (None, None) => Ok(simulator.clone()),
-        (url, key) => {
-            let base = base("AI_GATEWAY_BASE_URL", url.as_deref().unwrap_or(DEFAULT_UPSTREAM))?;
-            Ok(Some(Connection::new("ai-gateway", &base, key.as_deref().unwrap_or("none"))?))
-        }
-    }
 }
 
 fn base(name: &str, text: &str) -> anyhow::Result<Uri> {
@@ -274,9 +238,9 @@ mod tests {
     #[test]
     fn without_a_key_the_simulator_stands_in() {
         let config = read(&[("NATS_URL", "n"), ("LAYERS_SIMULATOR_URL", "http://127.0.0.1:9/v1")]).unwrap();
-        assert_eq!(config.live.unwrap().name(), "simulator");
+        assert_eq!(config.live[0].connection.name(), "simulator");
         let config = read(&[("NATS_URL", "n"), ("AI_GATEWAY_API_KEY", "vck_x")]).unwrap();
-        assert_eq!(config.live.unwrap().name(), "ai-gateway");
+        assert_eq!(config.live[0].connection.name(), "ai-gateway");
         assert!(config.simulator.is_none());
     }
 }

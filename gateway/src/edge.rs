@@ -4,7 +4,7 @@ use std::time::Duration;
 use schemas::money::Nanocredits;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Network, OnDisconnect, Patience};
+use crate::config::{Config, Network, OnDisconnect};
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::failures::Failures;
@@ -13,7 +13,7 @@ use crate::message_limits::MessageLimits;
 use crate::metrics::Metrics;
 use crate::secret::HashedSecret;
 use crate::till::{Caller, Till};
-use crate::upstream::{Client, Connection};
+use crate::upstream::Upstreams;
 
 /// What every route needs. Cheap to clone.
 #[derive(Clone)]
@@ -21,13 +21,13 @@ pub struct Edge(Arc<Inner>);
 
 struct Inner {
     till: Till,
-    client: Client,
-    live: Option<Connection>,
-    simulator: Option<Connection>,
+    live: Option<Arc<Upstreams>>,
+    simulator: Option<Arc<Upstreams>>,
     test_secret: Option<HashedSecret>,
     admin_key: Option<HashedSecret>,
     max_credits_per_request: Nanocredits,
-    patience: Patience,
+    body_patience: Duration,
+    longest_answer: Duration,
     on_disconnect: OnDisconnect,
     message_limits: MessageLimits,
     network: Network,
@@ -46,15 +46,22 @@ impl Edge {
     pub fn new(config: &Config, till: Till) -> anyhow::Result<Self> {
         let balances = config.database_url.as_deref().map(Balances::open).transpose()?;
         let log = config.database_url.as_deref().map(Log::open).transpose()?;
+        let simulator = config.simulator.clone().map(|setup| Arc::new(Upstreams::new(vec![setup])));
+        let live = match (&config.live[..], &config.simulator) {
+            ([], _) => None,
+            // Where it stands in, it is the same one.
+            ([live], Some(setup)) if live.connection.is(&setup.connection) => simulator.clone(),
+            (live, _) => Some(Arc::new(Upstreams::new(live.to_vec()))),
+        };
         Ok(Self(Arc::new(Inner {
             till,
-            client: Client::new(config.patience),
-            live: config.live.clone(),
-            simulator: config.simulator.clone(),
+            live,
+            simulator,
             test_secret: config.test_secret,
             admin_key: config.admin_key,
             max_credits_per_request: config.max_credits_per_request,
-            patience: config.patience,
+            body_patience: config.body_patience,
+            longest_answer: config.longest_answer,
             on_disconnect: config.on_disconnect,
             message_limits: config.message_limits.clone(),
             network: config.network.clone(),
@@ -69,11 +76,6 @@ impl Edge {
     /// The money side.
     pub fn till(&self) -> &Till {
         &self.0.till
-    }
-
-    /// The way to providers.
-    pub fn client(&self) -> &Client {
-        &self.0.client
     }
 
     /// Who may ask from where.
@@ -118,7 +120,7 @@ impl Edge {
 
     /// How long a client may take to send a body.
     pub fn body_patience(&self) -> Duration {
-        self.0.patience.body
+        self.0.body_patience
     }
 
     /// The most that a filled-in output limit may cost.
@@ -130,15 +132,22 @@ impl Edge {
     ///
     /// # Errors
     /// When nobody is set up for it.
-    pub fn connection(&self, caller: &Caller) -> Result<&Connection, Error> {
-        let connection = if caller.livemode { &self.0.live } else { &self.0.simulator };
-        connection.as_ref().ok_or(Error::NoProvider { livemode: caller.livemode })
+    pub fn upstreams(&self, caller: &Caller) -> Result<&Arc<Upstreams>, Error> {
+        let upstreams = if caller.livemode { &self.0.live } else { &self.0.simulator };
+        upstreams.as_ref().ok_or(Error::NoProvider { livemode: caller.livemode })
+    }
+
+    /// All who answer anybody, each once.
+    pub fn all_upstreams(&self) -> impl Iterator<Item = &Arc<Upstreams>> + Clone {
+        let (live, simulator) = (self.0.live.as_ref(), self.0.simulator.as_ref());
+        let other = simulator.filter(|simulator| live.is_none_or(|live| !Arc::ptr_eq(live, simulator)));
+        live.into_iter().chain(other)
     }
 
     /// The longest that an answer may take: well below what the ledger allows a request to run, so that there is time left
     /// to settle it.
     pub fn longest_answer(&self) -> Duration {
-        self.0.patience.total.min(self.0.till.request_limit().mul_f32(0.9))
+        self.0.longest_answer.min(self.0.till.request_limit().mul_f32(0.9))
     }
 
     /// Whether this is the secret of the test mode; never, where there is none.

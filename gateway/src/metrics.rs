@@ -1,5 +1,7 @@
 //! What is counted, and what each count means. Text for Prometheus at `GET /metrics`.
 
+mod upstreams;
+
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -152,6 +154,7 @@ pub async fn show(State(edge): State<Edge>) -> impl IntoResponse {
     let mut out = String::with_capacity(8 * 1024);
     edge.metrics().write(&mut out);
     write_till(edge.till().metrics(), &mut out);
+    upstreams::write(edge.all_upstreams().map(|list| &**list), &mut out);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out)
 }
 

@@ -102,6 +102,25 @@ impl<'a, 'o> Splice<'a, 'o> {
         }
     }
 
+    /// Takes a member out, if it is there with a value: its key, its value, and a comma. One at most, and none that is set.
+    pub fn remove(&mut self, key: &'static str) {
+        let Some(value) = self.object.get(key) else { return };
+        let text = self.object.text;
+        let value = self.object.range_of(value);
+        // Before the value stand a colon and the key, in which no bare quotation mark is.
+        let mut quotes = text[..value.start].rmatch_indices('"').map(|(at, _)| at);
+        let Some(start) = quotes.nth(1) else { return };
+        let after = text[value.end..].trim_start();
+        let range = if after.starts_with(',') {
+            start..text.len() - after.len() + 1
+        } else {
+            // The last one: the comma before it goes, if it is not the only one.
+            let before = text[..start].trim_end();
+            before.strip_suffix(',').map_or(start, str::len)..value.end
+        };
+        self.replaced.push((range, String::new()));
+    }
+
     /// The text with the changes; `None` if nothing changes.
     pub fn finish(mut self) -> Option<String> {
         if self.replaced.is_empty() && self.added.is_empty() {

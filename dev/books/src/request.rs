@@ -94,6 +94,7 @@ impl Request {
             api_key_id: Some(self.api_key_id),
             kind: RequestKind::Chat,
             model: self.model.to_owned(),
+            fallbacks: Vec::new(),
             upstream: "provider".to_owned(),
             streamed: self.streamed,
             hold: self.hold,

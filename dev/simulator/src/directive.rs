@@ -65,12 +65,22 @@ impl Directive {
     /// When a wish is not known or its value does not fit: a misspelt test should not pass.
     pub fn in_text(text: &str) -> Result<Self, String> {
         let mut directive = Self::default();
-        let Some((_, wishes)) = text.rsplit_once(MARK) else { return Ok(directive) };
-        for wish in wishes.split_whitespace() {
-            let Some((name, value)) = wish.split_once('=') else { break };
-            directive.set(name, value)?;
+        if let Some((_, wishes)) = text.rsplit_once(MARK) {
+            directive.also(wishes)?;
         }
         Ok(directive)
+    }
+
+    /// More wishes, up to what is none; they count where they say something else.
+    ///
+    /// # Errors
+    /// As [`Self::in_text`].
+    pub fn also(&mut self, wishes: &str) -> Result<(), String> {
+        for wish in wishes.split_whitespace() {
+            let Some((name, value)) = wish.split_once('=') else { break };
+            self.set(name, value)?;
+        }
+        Ok(())
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -133,6 +143,14 @@ mod tests {
             ..Directive::default()
         };
         assert_eq!(directive, Ok(expected));
+    }
+
+    #[test]
+    fn what_is_wished_of_all_requests_comes_on_top() {
+        let mut directive = Directive::in_text("simulate: prompt_tokens=7 status=429").unwrap_or_default();
+        assert_eq!(directive.also("status=200 hang=1"), Ok(()));
+        let expected = Directive { prompt_tokens: Some(7), hang: true, ..Directive::default() };
+        assert_eq!(directive, expected);
     }
 
     #[test]

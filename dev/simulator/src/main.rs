@@ -14,12 +14,15 @@ struct Config {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, env = "LAYERS_SIMULATOR_LISTEN", default_value = "127.0.0.1:0")]
     listen: String,
+    /// The only key that is taken; any, if there is none.
+    #[arg(long, env = "LAYERS_SIMULATOR_KEY", hide_env_values = true)]
+    key: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let config = Config::parse();
-    let app = simulator::server::app()?;
+    let app = simulator::server::app(config.key.as_deref())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let listener =
         TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;

@@ -9,12 +9,13 @@ use std::time::Duration;
 use anyhow::Result;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
+use parking_lot::RwLock;
 use serde::Deserialize;
 use tokio::time::sleep;
 
@@ -35,6 +36,10 @@ use crate::responses::Responses;
 struct Provider {
     catalog: Arc<Catalog>,
     bill: Arc<Bill>,
+    /// The only key that is taken; any, if there is none.
+    key: Option<Arc<str>>,
+    /// What is wished of every request, beside its own wishes.
+    wishes: Arc<RwLock<String>>,
 }
 
 /// A form in which the provider can be asked.
@@ -58,13 +63,14 @@ pub trait Form: fmt::Debug + Sync {
     }
 }
 
-/// The whole provider, with an empty bill.
+/// The whole provider, with an empty bill; with a key, it takes no other one.
 ///
 /// # Errors
 /// When the committed price list cannot be read.
-pub fn app() -> Result<Router> {
+pub fn app(key: Option<&str>) -> Result<Router> {
     let catalog = Arc::new(Catalog::load()?);
-    let provider = Provider { bill: Arc::new(Bill::new(catalog.clone())), catalog };
+    let bill = Arc::new(Bill::new(catalog.clone()));
+    let provider = Provider { bill, catalog, key: key.map(Into::into), wishes: Arc::default() };
     let forms: [(&str, &'static dyn Form); 5] = [
         ("/chat/completions", &Chat),
         ("/responses", &Responses),
@@ -82,6 +88,7 @@ pub fn app() -> Result<Router> {
         .route("/models", get(models))
         .route("/stats", get(stats))
         .route("/stats/reset", post(reset))
+        .route("/wishes", post(wish))
         .route("/health", get(|| async { "ok\n" }))
         .fallback(|| async { Refusal::with_status(404, "Not Found") })
         .layer(DefaultBodyLimit::disable())
@@ -107,15 +114,21 @@ async fn try_answer(
     body: Bytes,
 ) -> Result<Response<Body>, Refusal> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if bearer.and_then(|value| value.strip_prefix("Bearer ")).is_none_or(|key| key.trim().is_empty()) {
-        return Err(Refusal::with_status(401, "Authentication failed: no API key was given"));
+    match (bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim), &provider.key) {
+        (None | Some(""), _) => return Err(Refusal::with_status(401, "Authentication failed: no API key was given")),
+        (Some(given), Some(key)) if *given != **key => {
+            return Err(Refusal::with_status(401, "Authentication failed: the API key is wrong"));
+        }
+        _ => {}
     }
     let asked = form.read(&body).map_err(|error| Refusal::with_status(400, format!("Invalid input: {error}")))?;
     let model = provider.catalog.find(&asked.model).ok_or_else(|| Refusal::model_not_found(&asked.model))?;
     if provider.catalog.model(model).kind != form.kind() {
         return Err(Refusal::with_status(400, format!("Model '{}' does not answer this", asked.model)));
     }
-    let directive = Directive::in_text(&asked.told).map_err(|error| Refusal::with_status(400, error))?;
+    let refuse = |error| Refusal::with_status(400, error);
+    let mut directive = Directive::in_text(&asked.told).map_err(refuse)?;
+    directive.also(&provider.wishes.read()).map_err(refuse)?;
     let answer = Answer::new(&asked, directive, provider.catalog.model(model));
     let window = provider.catalog.model(model).context_window;
     if answer.usage.prompt_tokens > window {
@@ -190,6 +203,18 @@ async fn stats(State(provider): State<Provider>, Query(query): Query<StatsQuery>
         None => axum::Json(provider.bill.totals()).into_response(),
         Some("request") => axum::Json(provider.bill.requests()).into_response(),
         Some(_) => Refusal::with_status(400, "`by` can only be `request`").into_response(),
+    }
+}
+
+/// From now on of every request, in the query: `POST /wishes?status=500&latency_ms=10`; nothing without one.
+async fn wish(State(provider): State<Provider>, RawQuery(query): RawQuery) -> Response<Body> {
+    let wishes = query.unwrap_or_default().replace('&', " ");
+    match Directive::default().also(&wishes) {
+        Ok(()) => {
+            *provider.wishes.write() = wishes;
+            "ok\n".into_response()
+        }
+        Err(error) => Refusal::with_status(400, error).into_response(),
     }
 }
 

@@ -94,15 +94,28 @@ impl Simulator {
     /// # Errors
     /// When it was not built or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_alone(None)
+    }
+
+    /// The same; it takes this key only.
+    ///
+    /// # Errors
+    /// When it was not built or does not start.
+    pub fn start_with_key(key: &str) -> Result<Self> {
+        Self::start_alone(Some(key))
+    }
+
+    fn start_alone(key: Option<&str>) -> Result<Self> {
         let dir = RunDir::temporary("simulator")?;
-        let simulator = Self { _dir: None, ..Self::spawn(dir.path(), false)? };
+        let simulator = Self { _dir: None, ..Self::spawn(dir.path(), false, key)? };
         simulator.process.wait_ready()?;
         Ok(Self { _dir: Some(dir), ..simulator })
     }
 
-    pub(crate) fn spawn(dir: &Path, keep_env: bool) -> Result<Self> {
+    pub(crate) fn spawn(dir: &Path, keep_env: bool, key: Option<&str>) -> Result<Self> {
         let port = port::free()?;
-        let env = vec![("LAYERS_SIMULATOR_LISTEN".to_owned(), format!("127.0.0.1:{port}"))];
+        let mut env = vec![("LAYERS_SIMULATOR_LISTEN".to_owned(), format!("127.0.0.1:{port}"))];
+        env.extend(key.map(|key| ("LAYERS_SIMULATOR_KEY".to_owned(), key.to_owned())));
         let program =
             Program { name: "simulator", program: "simulator", args: &[], env, port, keep_env, release: None };
         Ok(Self { process: program.spawn(dir)?, port, _dir: None })
@@ -137,12 +150,25 @@ impl Simulator {
         }
     }
 
+    /// From now on it does this with every request, on top of what the request itself wishes; nothing with an empty text.
+    ///
+    /// # Errors
+    /// When the simulator does not answer, or knows no such wish.
+    pub fn wish(&self, wishes: &str) -> Result<()> {
+        let query = wishes.split_whitespace().collect::<Vec<_>>().join("&");
+        self.post(&format!("/wishes?{query}"))
+    }
+
     /// Forgets the bill.
     ///
     /// # Errors
     /// When the simulator does not answer.
     pub fn reset_bill(&self) -> Result<()> {
-        let (status, body) = http::post(&format!("{}/stats/reset", self.url()), Duration::from_secs(10))?;
+        self.post("/stats/reset")
+    }
+
+    fn post(&self, path: &str) -> Result<()> {
+        let (status, body) = http::post(&format!("{}{path}", self.url()), Duration::from_secs(10))?;
         ensure!(status == 200, "the simulator answers {status}: {body}");
         Ok(())
     }

@@ -18,7 +18,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     let model = fields::model(&body)?;
     let messages = body.get("messages").ok_or_else(|| Invalid::missing("messages"))?;
     let mut reads = prompt::read(messages)?;
-    closed::check(&body, &[])?;
+    closed::check(&body, &[closed::FALLBACKS])?;
     let number = |param, min, max| body.get(param).map(|value| integer(param, value, min, max)).transpose();
     let stream = body.get("stream").map_or(Ok(false), |value| boolean("stream", value))?;
     let limits = [number("max_tokens", 1, MOST_TOKENS)?, number("max_completion_tokens", 1, MOST_TOKENS)?];
@@ -30,7 +30,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     reads.structured = read_structured(&body)?;
     let limit = limits.into_iter().flatten().max().map_or(Limit::Unnamed, Limit::Named);
     let writes = Writes { answers, limit, beside_limit, images: IMAGES_AN_ANSWER };
-    Ok(Ask { body, model, stream, include_usage, reads, writes, finish: None })
+    Ok(Ask { fallbacks: fields::fallbacks(&body)?, body, model, stream, include_usage, reads, writes, finish: None })
 }
 
 fn read_include_usage(body: &Object<'_>, stream: bool) -> Result<bool, Invalid> {
@@ -144,7 +144,7 @@ mod tests {
             (r#","tools":[{"type":"web_search"}]"#, "unsupported_parameter", "tools[0].type"),
             (r#","tools":[]"#, "empty_array", "tools"),
             (r#","response_format":{}"#, "missing_required_parameter", "response_format.type"),
-            (r#","models":["x"]"#, "unsupported_parameter", "models"),
+            (r#","models":"x""#, "invalid_type", "models"),
         ] {
             assert_eq!(refused(&with(fields)), (Some(code), Some(param.to_owned())), "{fields}");
         }

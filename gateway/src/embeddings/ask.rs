@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     }
     let writes = Writes { answers: 1, limit: Limit::None, beside_limit: 0, images: 0 };
     let finish = base64.then_some(vectors::in_base64 as Finish);
-    Ok(Ask { body, model, stream: false, include_usage: false, reads, writes, finish })
+    Ok(Ask { body, model, fallbacks: Vec::new(), stream: false, include_usage: false, reads, writes, finish })
 }
 
 #[cfg(test)]

@@ -400,7 +400,7 @@ fn upstream(failure: &Failure) -> Face {
             "The model's provider limits the rate of requests. Please try again.",
         )
         .after(Duration::from_secs(*retry_after)),
-        Failure::Refused { message, code, param } => {
+        Failure::Refused { message, code, param, .. } => {
             let mut face = Face::invalid(StatusCode::BAD_REQUEST, None, message.clone());
             face.code = code.clone().map(Cow::Owned);
             face.param.clone_from(param);
@@ -417,8 +417,20 @@ fn upstream(failure: &Failure) -> Face {
             "upstream_error",
             "The model's provider sent an answer that could not be read.",
         ),
-        // What our key and our balance there are is not the client's business.
-        Failure::Denied { .. } | Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
+        Failure::Resting { retry_after } => face(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_unavailable",
+            "No provider of this model works right now. Please try again.",
+        )
+        .after(Duration::from_secs(*retry_after)),
+        // What our key and our balance there are is not the client's business; that they are bad does not pass by itself.
+        Failure::Denied { .. } => face(
+            StatusCode::BAD_GATEWAY,
+            "upstream_error",
+            "The model's provider cannot be used. Its operator was told.",
+        )
+        .never_retry(),
+        Failure::Broken { .. } | Failure::Unsendable | Failure::Said { message: None } => {
             face(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider failed.")
         }
     }

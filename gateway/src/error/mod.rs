@@ -15,7 +15,7 @@ use schemas::key_limits::Cap;
 use schemas::money::Nanocredits;
 
 use crate::till::{NotAuthenticated, NotCarriedOut, Refused};
-use crate::upstream::Failure;
+use crate::upstream::{Failure, Nobody};
 
 /// What a request was refused for, or failed of.
 #[derive(Clone, Debug)]
@@ -228,6 +228,17 @@ impl Error {
             NotAuthenticated::Revoked => Self::RevokedKey,
             NotAuthenticated::Expired => Self::ExpiredKey,
             NotAuthenticated::Unavailable => Self::CannotAuthenticate,
+        }
+    }
+
+    /// Nobody can be asked for a model.
+    pub fn of_nobody(nobody: Nobody, livemode: bool) -> Self {
+        match nobody {
+            Nobody::Serves => Self::NoProvider { livemode },
+            Nobody::Works { rests } => {
+                let seconds = rests.as_secs() + u64::from(rests.subsec_nanos() > 0);
+                Self::Upstream(Failure::Resting { retry_after: seconds.clamp(1, 60) })
+            }
         }
     }
 

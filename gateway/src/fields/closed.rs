@@ -5,6 +5,9 @@ use super::{kind, object, string};
 use crate::error::Invalid;
 use crate::splice::Object;
 
+/// The client's list of other models, for routes that fall back.
+pub(crate) const FALLBACKS: &str = "models";
+
 /// Refused wherever they stand with a value, and why.
 const CLOSED: [(&str, &str); 19] = [
     ("models", ANOTHER_MODEL),
@@ -65,7 +68,7 @@ pub(crate) fn check(body: &Object<'_>, but: &[&str]) -> Result<(), Invalid> {
         match &*member.key {
             "service_tier" => check_tier(member.value)?,
             "modalities" => check_modalities(member.value)?,
-            "providerOptions" => check_provider_options(member.value)?,
+            "providerOptions" => check_provider_options(member.value, but)?,
             key => {
                 if let Some((key, why)) = CLOSED.iter().find(|(closed, _)| *closed == key) {
                     return Err(Invalid::unsupported(*key, why));
@@ -97,7 +100,7 @@ fn check_modalities(value: &str) -> Result<(), Invalid> {
     }
 }
 
-fn check_provider_options(value: &str) -> Result<(), Invalid> {
+fn check_provider_options(value: &str, but: &[&str]) -> Result<(), Invalid> {
     let options = object("providerOptions", value)?;
     for provider in options.members() {
         let at = format!("providerOptions.{}", provider.key);
@@ -107,7 +110,8 @@ fn check_provider_options(value: &str) -> Result<(), Invalid> {
         for option in object(&at, provider.value)?.members() {
             let param = || format!("{at}.{}", option.key);
             if provider.key == "gateway" {
-                if !OPEN_GATEWAY_OPTIONS.contains(&&*option.key) {
+                let falls_back = option.key == FALLBACKS && but.contains(&FALLBACKS);
+                if !falls_back && !OPEN_GATEWAY_OPTIONS.contains(&&*option.key) {
                     return Err(Invalid::unsupported(param(), ANOTHER_PROVIDER));
                 }
             } else if option.key == "imageConfig" {

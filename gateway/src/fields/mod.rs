@@ -6,6 +6,8 @@ mod cache_control;
 pub(crate) mod closed;
 /// Arrays and objects.
 mod compound;
+/// Models that may stand in for it.
+mod fallbacks;
 /// The model.
 mod model;
 /// What a body's text must be before it is read.
@@ -19,6 +21,7 @@ mod value;
 
 pub(crate) use cache_control::check_cache_control;
 pub(crate) use compound::{FromObject, array, body, empty, is_empty_array, members, object};
+pub(crate) use fallbacks::{fallbacks, without_fallbacks};
 pub(crate) use model::model;
 pub(crate) use thinking::thinking_budgets;
 pub(crate) use url::UrlForm;

@@ -47,7 +47,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     }
     let writes = Writes { answers: n, limit: Limit::None, beside_limit: 0, images: 1 };
     let reads = Reads { messages: 1, ..Reads::default() };
-    Ok(Ask { body, model, stream: false, include_usage: false, reads, writes, finish: None })
+    Ok(Ask { body, model, fallbacks: Vec::new(), stream: false, include_usage: false, reads, writes, finish: None })
 }
 
 fn check_prompt(body: &Object<'_>) -> Result<(), Invalid> {

@@ -38,7 +38,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
         beside_limit: fields::thinking_budgets(&body)?,
         images: 1,
     };
-    Ok(Ask { body, model, stream, include_usage: false, reads, writes, finish: None })
+    Ok(Ask { body, model, fallbacks: Vec::new(), stream, include_usage: false, reads, writes, finish: None })
 }
 
 fn check_context_management(body: &Object<'_>) -> Result<(), Invalid> {

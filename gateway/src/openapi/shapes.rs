@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 pub(crate) struct ChatRequest {
     /// An id of `GET /v1/models`.
     model: String,
+    /// Models that may answer where that one fails before its first byte, in this order; held for the dearest of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8))]
+    models: Option<Vec<String>>,
     /// At least one, each with a `role`.
     #[schemars(length(min = 1))]
     messages: Vec<Map<String, Value>>,
@@ -26,6 +30,10 @@ pub(crate) struct ChatRequest {
 pub(crate) struct ResponsesRequest {
     /// An id of `GET /v1/models`.
     model: String,
+    /// Models that may answer where that one fails before its first byte, in this order; held for the dearest of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8))]
+    models: Option<Vec<String>>,
     /// A text, or a list of items.
     input: Value,
     /// Chunk by chunk, as server-sent events.

@@ -17,6 +17,7 @@ use super::cost::Cost;
 use super::course::Course;
 use super::order::{Order, Sent, Went};
 use super::route::Route;
+use super::sold::Sold;
 use crate::chat::CHAT;
 use crate::messages::MESSAGES;
 use crate::responses::RESPONSES;
@@ -134,16 +135,20 @@ fn order(route: &'static dyn Route, streamed_bytes: u64) -> (Order, Nanocredits)
         request_id: RequestId(uuid::Uuid::nil()),
         api_key_id: None,
         book,
-        model: MODEL.into(),
-        provider: "anthropic".into(),
+        sold: Sold {
+            model: MODEL.into(),
+            provider: "anthropic".into(),
+            bounds,
+            searches: 0,
+            images_charged: false,
+            by_token: true,
+            filled: None,
+        },
+        turned: false,
         to_ask: ToAsk { connection, api: route.api(), headers: axum::http::HeaderMap::new() },
         streamed: true,
         include_usage: false,
         tells_layers: false,
-        bounds,
-        searches: 0,
-        images_charged: false,
-        by_token: true,
         sent: Sent { text_bytes: streamed_bytes, tokens: 0, images: 0 },
         finish: None,
         arrived: now,

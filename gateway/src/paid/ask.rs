@@ -7,6 +7,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) body: Object<'a>,
     /// The model, as the client calls it.
     pub(crate) model: String,
+    /// Models that may answer where that one fails, as the client calls them.
+    pub(crate) fallbacks: Vec<String>,
     /// Whether the answer is wanted chunk by chunk.
     pub(crate) stream: bool,
     /// Whether a stream ends with an event for its usage; of no meaning where the usage is a part of the last event.

@@ -63,6 +63,13 @@ impl Course {
         }
     }
 
+    /// Who answers, where that is not who was to be asked first.
+    pub(super) fn answered_by(&mut self, connection: &Connection) {
+        if !self.connection.is(connection) {
+            self.connection = connection.clone();
+        }
+    }
+
     /// Takes what was read of the provider's answer.
     ///
     /// # Errors

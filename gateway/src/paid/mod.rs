@@ -7,24 +7,29 @@
 //! | bound | the most that it can use and cost (`bound`) | nothing; the first time the ledger's word on the credits |
 //! | rewrite | the upstream body, the client's own bytes (`rewrite`) | a copy where something changes |
 //! | authorize | the hold, acknowledged | one acknowledgement |
-//! | answer | `whole` or `stream`, in a task that outlives the client | the provider |
+//! | answer | `whole` or `stream`, in a task that outlives the client; `asking` says who is asked | the provider |
 //! | settle | usage and deduction acknowledged before the last byte leaves | one acknowledgement |
 
 #[cfg(test)]
 mod any_stream;
 mod ask;
+mod asking;
 pub(crate) mod body;
 mod bound;
 mod channel;
 mod cost;
 mod course;
+mod fallbacks;
 mod image_tokens;
 mod order;
 mod rewrite;
 mod route;
 mod said;
+mod sold;
 mod stream;
 mod whole;
+
+use std::sync::Arc;
 
 pub(crate) use ask::{Ask, Finish, Limit, Reads, Writes};
 use axum::Extension;
@@ -37,13 +42,15 @@ pub(crate) use route::{Route, Words};
 pub(crate) use said::{Delivered, Said, Stage, length};
 use schemas::price_book::Model;
 
+use self::asking::Asking;
 use self::order::{Order, Sent};
+use self::sold::Sold;
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
 use crate::models;
 use crate::request_id::Arrival;
 use crate::till::{Caller, Settling, ToAuthorize};
-use crate::upstream::ToAsk;
+use crate::upstream::{Api, Nobody, ToAsk, Turn, Upstreams};
 
 /// The model that answers, where it is not the one that was asked by its full name.
 const MODEL: HeaderName = HeaderName::from_static("x-layers-model");
@@ -81,11 +88,10 @@ pub(crate) async fn answer(
 
     let book = edge.till().prices();
     let model = models::for_route(&book, &ask.model, route).map_err(|error| route.unknown_model(error))?;
-    check_fit(&ask, model, route.words())?;
-    route.check_model(&ask, model)?;
-    let connection = edge.connection(&caller)?.clone();
+    check_fit(&ask, model, route)?;
+    let others = fallbacks::models(&book, &ask, model, &caller, route)?;
 
-    let filled = match ask.writes.limit {
+    let credits = match ask.writes.limit {
         Limit::None | Limit::Named(_) => None,
         Limit::Unnamed => {
             let available = edge
@@ -93,32 +99,32 @@ pub(crate) async fn answer(
                 .available(&caller)
                 .await
                 .map_err(|refused| Error::of_refusal(refused, &model.id, |_| None))?;
-            Some(bound::fill(&book, model, &ask, available, edge.max_credits_per_request()))
+            Some((available, edge.max_credits_per_request()))
         }
     };
-    let limit = match ask.writes.limit {
-        Limit::None => 0,
-        Limit::Named(limit) => limit,
-        Limit::Unnamed => filled.unwrap_or(1),
-    };
-    let bounds = bound::with_output(bound::without_output(&book, &ask, model), &ask, limit);
-    let upstream_body = rewrite::upstream_body(&body, route, &ask, &model.id, filled);
-    let headers = headers(&ask, model, filled);
+    let sold = |model: &Model| Sold::new(&book, &ask, model, credits);
+    let first = sold(model);
+    let mut others: Vec<(Sold, &Model)> = others.into_iter().map(|model| (sold(model), model)).collect();
+    let (hold, bounds) = fallbacks::dearest(&book, (&first, model), &others);
+    let fallbacks = others.iter().map(|(sold, _)| sold.model.clone()).collect();
+    let upstreams = edge.upstreams(&caller)?;
+    if !others.is_empty() || upstreams.all().len() > 1 {
+        upstreams.requested();
+    }
+    let (turn, first) = first_turn(upstreams, route.api(), first, &mut others)
+        .map_err(|nobody| Error::of_nobody(nobody, caller.livemode))?;
+
     let order = Order {
         route,
         request_id: arrival.id,
         api_key_id: caller.api_key_id,
         book: book.clone(),
-        model: model.id.clone(),
-        provider: model.provider.clone(),
-        to_ask: ToAsk { connection, api: route.api(), headers: passed_on },
+        sold: first,
+        turned: false,
+        to_ask: ToAsk { connection: turn.upstream().connection().clone(), api: route.api(), headers: passed_on },
         streamed: ask.stream,
         include_usage: ask.include_usage,
         tells_layers: sale.tells_layers,
-        bounds,
-        searches: bound::searches(model),
-        images_charged: model.per_image.is_some(),
-        by_token: model.prices.input.is_some(),
         sent: Sent {
             text_bytes: bound::text_bytes(&ask),
             tokens: ask.reads.tokens,
@@ -128,40 +134,68 @@ pub(crate) async fn answer(
         arrived: arrival.at,
         until: arrival.at + edge.longest_answer(),
     };
+    let id = turn.upstream().model_id(&order.sold.model);
+    let upstream_body = rewrite::upstream_body(&body, route, &ask, id, order.sold.filled);
+    let told = headers(&ask.model, &order.sold);
 
     let to_authorize = ToAuthorize {
         request_id: arrival.id,
         kind: route.kind(),
-        model: order.model.clone(),
+        model: model.id.clone(),
+        fallbacks,
         upstream: order.to_ask.connection.name().to_owned(),
         streamed: order.streamed,
-        hold: bound::hold(&book, model, &bounds),
+        hold,
         bounds,
         price_version: book.version,
         arrived: arrival.at,
     };
     let affordable = |available| {
-        let limit = bound::affordable(&book, model, &ask, available)?;
-        Some((route.words().limit, limit))
+        let all = std::iter::once(model).chain(others.iter().map(|(_, model)| *model));
+        let limits: Option<Vec<u64>> = all.map(|model| bound::affordable(&book, model, &ask, available)).collect();
+        Some((route.words().limit, limits?.into_iter().min()?))
     };
     let hold = edge.till().authorize(&caller, to_authorize).await;
     let hold = hold.map_err(|refused| Error::of_refusal(refused, &model.id, affordable))?;
 
-    let mut response = if order.streamed {
-        stream::begin(&edge, order, hold, upstream_body).await?
+    let others = others.into_iter().map(|(sold, _)| sold).collect();
+    let Ask { model: asked, .. } = ask;
+    let asking = Asking::new(turn, upstream_body, body, others);
+    let (mut response, other) = if order.streamed {
+        stream::begin(&edge, order, hold, asking).await?
     } else {
-        whole::answer(&edge, order, hold, upstream_body).await?
+        whole::answer(&edge, order, hold, asking).await?
     };
-    response.headers_mut().extend(headers);
+    response.headers_mut().extend(other.map_or(told, |sold| headers(&asked, &sold)));
     Ok(response)
 }
 
+/// Whose turn it is: of the first model, where anybody can be asked for it, else of those that may stand in for it.
+fn first_turn(
+    upstreams: &Arc<Upstreams>,
+    api: Api,
+    first: Sold,
+    others: &mut Vec<(Sold, &Model)>,
+) -> Result<(Turn, Sold), Nobody> {
+    let nobody = match upstreams.first(&first.model, api) {
+        Ok(turn) => return Ok((turn, first)),
+        Err(nobody) => nobody,
+    };
+    while !others.is_empty() {
+        let (sold, _) = others.remove(0);
+        if let Ok(turn) = upstreams.first(&sold.model, api) {
+            return Ok((turn, sold));
+        }
+    }
+    Err(nobody)
+}
+
 /// Refuses what the model cannot take, so that nothing is held or asked for it.
-fn check_fit(ask: &Ask<'_>, model: &Model, words: &Words) -> Result<(), Invalid> {
+fn check_fit(ask: &Ask<'_>, model: &Model, route: &dyn Route) -> Result<(), Error> {
     let can = |capability: &str| model.capabilities.iter().any(|known| known == capability);
     let cannot = |what: &str| {
         let message = format!("The model `{}` does not take {what}.", model.id);
-        Err(Invalid::new("invalid_value", words.prompt, message))
+        Err(Error::Invalid(Invalid::new("invalid_value", route.words().prompt, message)))
     };
     if ask.reads.images + ask.reads.low_images > 0 && !can("vision") {
         return cannot("images");
@@ -169,7 +203,7 @@ fn check_fit(ask: &Ask<'_>, model: &Model, words: &Words) -> Result<(), Invalid>
     if ask.reads.files > 0 && !(can("pdf") && model.context_window.is_some()) {
         return cannot("files");
     }
-    Ok(())
+    route.check_model(ask, model)
 }
 
 /// Those of the client's headers that its provider is to see.
@@ -178,14 +212,14 @@ fn passed_on(route: &dyn Route, headers: &HeaderMap) -> HeaderMap {
     known.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
 }
 
-fn headers(ask: &Ask<'_>, model: &Model, filled: Option<u64>) -> HeaderMap {
+fn headers(asked: &str, sold: &Sold) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if ask.model != model.id
-        && let Ok(id) = HeaderValue::from_str(&model.id)
+    if asked != sold.model
+        && let Ok(id) = HeaderValue::from_str(&sold.model)
     {
         headers.insert(MODEL, id);
     }
-    if let Some(limit) = filled {
+    if let Some(limit) = sold.filled {
         headers.insert(FILLED, HeaderValue::from(limit));
     }
     headers

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use schemas::event::{UsageError, UsageRecorded, UsageSource, UsageStatus};
 use schemas::ids::{ApiKeyId, RequestId};
 use schemas::price_book::PriceBook;
-use schemas::rate::{Bounds, Usage, rate};
+use schemas::rate::{Usage, rate};
 
 use super::Finish;
 use super::route::Route;
 use super::said::Delivered;
+use super::sold::Sold;
 use crate::estimate::{self, Seen};
 use crate::upstream::ToAsk;
 use crate::usage::Reported;
@@ -21,22 +22,16 @@ pub(super) struct Order {
     pub(super) request_id: RequestId,
     pub(super) api_key_id: Option<ApiKeyId>,
     pub(super) book: Arc<PriceBook>,
-    /// Id in the book: the model that is asked and charged.
-    pub(super) model: String,
-    pub(super) provider: String,
+    /// The model that is asked, and what it can cost.
+    pub(super) sold: Sold,
+    /// Whether that is another one than was asked first.
+    pub(super) turned: bool,
     /// Who is asked, and where.
     pub(super) to_ask: ToAsk,
     pub(super) streamed: bool,
     pub(super) include_usage: bool,
     /// The original Layers' own words go on a whole answer.
     pub(super) tells_layers: bool,
-    pub(super) bounds: Bounds,
-    /// Web searches that an answer of this model includes.
-    pub(super) searches: u64,
-    /// Whether images that are made are charged one by one.
-    pub(super) images_charged: bool,
-    /// Whether tokens are charged.
-    pub(super) by_token: bool,
     /// What was sent to the model.
     pub(super) sent: Sent,
     /// What is done with a whole answer before it goes to the client.
@@ -77,20 +72,21 @@ impl Order {
     /// What was used: the provider's last word if there is one, else an estimate. What was delivered after it spoke last is
     /// estimated as well, and a provider that has delivered something and says that nothing was used has said nothing.
     pub(super) fn usage(&self, told: Told, delivered: Delivered) -> (Usage, UsageSource) {
-        let images = if self.images_charged { delivered.images } else { 0 };
+        let images = if self.sold.images_charged { delivered.images } else { 0 };
         let seen = Seen {
             sent_bytes: self.sent.text_bytes,
             sent_tokens: self.sent.tokens,
             sent_images: self.sent.images,
             text_bytes: delivered.text(),
             images,
-            searches: self.searches,
+            searches: self.sold.searches,
         };
-        let estimated = estimate::usage(&seen, &self.bounds);
-        let counted = Usage { images, searches: self.searches, ..Usage::default() };
+        let estimated = estimate::usage(&seen, &self.sold.bounds);
+        let counted = Usage { images, searches: self.sold.searches, ..Usage::default() };
         let reported = told.reported.map(|reported| reported.usage());
-        let is_word =
-            |usage: &Usage| usage.input_tokens > 0 || usage.output_tokens > 0 || !self.by_token || delivered.nothing();
+        let is_word = |usage: &Usage| {
+            usage.input_tokens > 0 || usage.output_tokens > 0 || !self.sold.by_token || delivered.nothing()
+        };
         match reported.filter(is_word) {
             Some(usage) if told.is_last => {
                 (Usage { images: counted.images, searches: counted.searches, ..usage }, UsageSource::Provider)
@@ -101,7 +97,7 @@ impl Order {
                 (usage, UsageSource::Estimated)
             }
             // Images are counted, not estimated.
-            None if !self.by_token => (counted, UsageSource::Provider),
+            None if !self.sold.by_token => (counted, UsageSource::Provider),
             None => (estimated, UsageSource::Estimated),
         }
     }
@@ -110,19 +106,19 @@ impl Order {
     pub(super) fn record(&self, went: &Went<'_>, now: Instant) -> Option<UsageRecorded> {
         let (usage, source) = self.usage(went.told, went.delivered);
         // A provider may claim more than can be counted; the hold caps the charge anyway.
-        let (usage, rating) = match rate(&self.book, &self.model, &usage) {
+        let (usage, rating) = match rate(&self.book, &self.sold.model, &usage) {
             Ok(rating) => (usage, rating),
             Err(_) => {
-                let usage = estimate::within(&usage, &self.bounds);
-                (usage, rate(&self.book, &self.model, &usage).ok()?)
+                let usage = estimate::within(&usage, &self.sold.bounds);
+                (usage, rate(&self.book, &self.sold.model, &usage).ok()?)
             }
         };
         Some(UsageRecorded {
             api_key_id: self.api_key_id,
             kind: self.route.kind(),
-            model: self.model.clone(),
+            model: self.sold.model.clone(),
             served_model: went.served_model.map(shortened),
-            provider: self.provider.clone(),
+            provider: self.sold.provider.clone(),
             upstream: self.to_ask.connection.name().to_owned(),
             provider_request_id: went.provider_request_id.map(shortened),
             usage,

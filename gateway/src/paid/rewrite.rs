@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::ask::Ask;
 use super::route::Route;
+use crate::fields::without_fallbacks;
 use crate::splice::Splice;
 
-/// The body for the provider. `model` is its id in the price book; `filled` is an output limit for a client that names none.
+/// The body for the provider. `model` is its id there; `filled` is an output limit for a client that names none.
 pub(super) fn upstream_body(body: &Bytes, route: &dyn Route, ask: &Ask<'_>, model: &str, filled: Option<u64>) -> Bytes {
     let mut splice = Splice::new(&ask.body);
     if ask.model != model {
@@ -15,6 +16,9 @@ pub(super) fn upstream_body(body: &Bytes, route: &dyn Route, ask: &Ask<'_>, mode
     }
     if let Some(limit) = filled {
         splice.set(route.words().limit, limit.to_string());
+    }
+    if !ask.fallbacks.is_empty() {
+        without_fallbacks(&ask.body, &mut splice);
     }
     route.rewrite(ask, &mut splice);
     splice.finish().map_or_else(|| body.clone(), Bytes::from)

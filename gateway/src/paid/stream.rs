@@ -19,10 +19,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::asking::Asking;
 use super::channel::channel;
 use super::cost::Cost;
 use super::course::Course;
 use super::order::{Order, Went};
+use super::sold::Sold;
 use super::{STOPPED, on_its_own};
 use crate::config::OnDisconnect;
 use crate::edge::Edge;
@@ -38,35 +40,43 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 /// For a usage that no price fits, which no bounded usage is.
 const UNRATED: &str = "the usage could not be rated";
 
-/// Begins the stream; returns when there is something to send, or nothing will come.
-pub(super) async fn begin(edge: &Edge, order: Order, hold: Hold, body: Bytes) -> Result<Response, Error> {
+/// Begins the stream; returns when there is something to send, or nothing will come. With it comes the model that answers,
+/// if another one stands in.
+pub(super) async fn begin(
+    edge: &Edge,
+    order: Order,
+    hold: Hold,
+    asking: Asking,
+) -> Result<(Response, Option<Box<Sold>>), Error> {
     let (client, channel) = channel();
     let (head, begun) = oneshot::channel();
     let pump = Pump {
         edge: edge.clone(),
         course: Course::new(order.route, order.to_ask.connection.clone(), order.include_usage),
         order,
+        asking,
         client,
         head: Some(head),
         first_byte: None,
     };
-    edge.till().track().spawn(pump.run(hold, body));
-    begun.await.map_err(|_| Error::Internal)??;
+    edge.till().track().spawn(pump.run(hold));
+    let other = begun.await.map_err(|_| Error::Internal)??;
     let mut response = Response::new(Body::new(channel));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies that gather answers would hold the events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok((response, other))
 }
 
 struct Pump {
     edge: Edge,
     order: Order,
+    asking: Asking,
     course: Course,
     client: mpsc::Sender<Bytes>,
-    head: Option<oneshot::Sender<Result<(), Error>>>,
+    head: Option<oneshot::Sender<Result<Option<Box<Sold>>, Error>>>,
     first_byte: Option<Instant>,
 }
 
@@ -84,8 +94,8 @@ impl From<Failure> for Broken {
 }
 
 impl Pump {
-    async fn run(mut self, hold: Hold, body: Bytes) {
-        match self.stream(&hold, body).await {
+    async fn run(mut self, hold: Hold) {
+        match self.stream(&hold).await {
             Ok(answering) => self.finish(hold, answering).await,
             Err(Broken::ClientGone) => {
                 let message = "the client left before the answer ended".to_owned();
@@ -99,10 +109,11 @@ impl Pump {
     }
 
     /// Moves events until the last one. Whatever breaks it off drops the call to the provider.
-    async fn stream(&mut self, hold: &Hold, body: Bytes) -> Result<Answering, Broken> {
+    async fn stream(&mut self, hold: &Hold) -> Result<Answering, Broken> {
         let cut = self.edge.cut().clone();
-        let calling = self.edge.client().ask(hold, &self.order.to_ask, body, self.order.until);
+        let calling = self.asking.answer(hold, &mut self.order);
         let mut answering = unless_over(&self.client, &cut, calling).await??;
+        self.course.answered_by(&self.order.to_ask.connection);
         match self.forward_all(&mut answering, &cut).await {
             Ok(()) => Ok(answering),
             Err(Broken::ClientGone) => {
@@ -114,7 +125,12 @@ impl Pump {
                 }
                 Err(Broken::ClientGone)
             }
-            Err(broken) => Err(broken),
+            Err(broken) => {
+                if matches!(broken, Broken::Failed(_)) {
+                    self.asking.broke();
+                }
+                Err(broken)
+            }
         }
     }
 
@@ -171,7 +187,8 @@ impl Pump {
     /// Sends to the client, who may be slow, but not slower than the request may run.
     async fn send(&mut self, bytes: Bytes) -> Result<(), Broken> {
         if let Some(head) = self.head.take() {
-            head.send(Ok(())).map_err(|_| Broken::ClientGone)?;
+            let other = self.order.turned.then(|| Box::new(self.order.sold.clone()));
+            head.send(Ok(other)).map_err(|_| Broken::ClientGone)?;
         }
         if let Err(mpsc::error::TrySendError::Full(bytes)) = self.client.try_send(bytes) {
             let sent = timeout(self.order.left(), self.client.send(bytes)).await;

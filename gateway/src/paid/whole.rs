@@ -9,9 +9,11 @@ use bytes::Bytes;
 use schemas::event::{ReleaseReason, UsageRecorded, UsageStatus};
 use schemas::money::Nanocredits;
 
+use super::asking::Asking;
 use super::cost::{self, Cost};
 use super::order::{Order, Told, Went, milliseconds};
 use super::said::Said;
+use super::sold::Sold;
 use super::{COST, STOPPED, json, on_its_own};
 use crate::edge::Edge;
 use crate::error::Error;
@@ -22,19 +24,34 @@ use crate::upstream::Failure;
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Fetches the answer, settles it, and hands it out.
-pub(super) async fn answer(edge: &Edge, order: Order, hold: Hold, body: Bytes) -> Result<Response, Error> {
-    let task = edge.till().track().spawn(fetch(edge.clone(), order, hold, body));
-    let (body, charged) = task.await.map_err(|_| Error::Internal)??;
+/// With it comes the model that answered, if another one stands in.
+pub(super) async fn answer(
+    edge: &Edge,
+    order: Order,
+    hold: Hold,
+    asking: Asking,
+) -> Result<(Response, Option<Box<Sold>>), Error> {
+    let task = edge.till().track().spawn(fetch(edge.clone(), order, hold, asking));
+    let Fetched { body, charged, other } = task.await.map_err(|_| Error::Internal)??;
     let mut response = json(body);
     if let Ok(charged) = HeaderValue::from_str(&charged.to_string()) {
         response.headers_mut().insert(COST, charged);
     }
-    Ok(response)
+    Ok((response, other))
 }
 
-async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Bytes, Nanocredits), Error> {
+struct Fetched {
+    body: Bytes,
+    charged: Nanocredits,
+    /// The model that answered, if it is not the one that was asked first.
+    other: Option<Box<Sold>>,
+}
+
+async fn fetch(edge: Edge, mut order: Order, hold: Hold, mut asking: Asking) -> Result<Fetched, Error> {
+    let mut has_begun = false;
     let answered = async {
-        let answering = edge.client().ask(&hold, &order.to_ask, body, order.until).await?;
+        let answering = asking.answer(&hold, &mut order).await?;
+        has_begun = true;
         let first_byte = Instant::now();
         Ok::<_, Failure>((first_byte, answering.whole(ANSWER_LIMIT).await?))
     };
@@ -55,6 +72,9 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
     let (went, bytes) = match read {
         Ok(read) => read,
         Err(failure) => {
+            if has_begun {
+                asking.broke();
+            }
             // Also where the provider answered 200 with something that is no answer: it may bill that, but the customer got
             // nothing for it, so the loss is ours.
             on_its_own(hold.release(ReleaseReason::ProviderFailed, failure.words()));
@@ -78,7 +98,8 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
         answer = cost::with_layers(answer.as_deref().unwrap_or(text), settled.charged, latency_ms).or(answer);
     }
     let answer = answer.or(finished).map_or_else(|| bytes.clone(), Bytes::from);
-    Ok((answer, settled.charged))
+    let other = order.turned.then(|| Box::new(order.sold));
+    Ok(Fetched { body: answer, charged: settled.charged, other })
 }
 
 fn read<'a>(order: &Order, text: &'a str) -> Result<Said<'a>, Failure> {

@@ -15,7 +15,7 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
     if model.is_empty() {
         return Err(Invalid::missing("model"));
     }
-    closed::check(&body, &[])?;
+    closed::check(&body, &[closed::FALLBACKS])?;
     let mut reads = input::read(body.get("input").ok_or_else(|| Invalid::missing("input"))?)?;
     if let Some(instructions) = body.get("instructions") {
         string("instructions", instructions)?;
@@ -32,7 +32,16 @@ pub(super) fn read(text: &str) -> Result<Ask<'_>, Invalid> {
         beside_limit: fields::thinking_budgets(&body)?,
         images: 1,
     };
-    Ok(Ask { body, model, stream, include_usage: false, reads, writes, finish: None })
+    Ok(Ask {
+        fallbacks: fields::fallbacks(&body)?,
+        body,
+        model,
+        stream,
+        include_usage: false,
+        reads,
+        writes,
+        finish: None,
+    })
 }
 
 /// Usage always comes with the last event, so there is nothing to ask for; OpenAI refuses the question.

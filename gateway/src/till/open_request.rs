@@ -42,6 +42,7 @@ impl OpenRequest {
             api_key_id: self.api_key_id,
             kind: request.kind,
             model: request.model.clone(),
+            fallbacks: request.fallbacks.clone(),
             upstream: request.upstream.clone(),
             streamed: request.streamed,
             hold: request.hold,

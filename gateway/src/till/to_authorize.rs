@@ -14,7 +14,9 @@ pub struct ToAuthorize {
     pub kind: RequestKind,
     /// Id in the price book.
     pub model: String,
-    /// Which provider connection will be asked.
+    /// Other models that may answer instead; the hold is enough for each.
+    pub fallbacks: Vec<String>,
+    /// Which provider connection will be asked first.
     pub upstream: String,
     /// Whether the client wants the answer chunk by chunk.
     pub streamed: bool,

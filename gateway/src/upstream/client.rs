@@ -10,8 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, ToAsk};
-use crate::config::Patience;
+use super::{Failure, Patience, ToAsk};
 use crate::till::Hold;
 
 /// Idle connections are given up before the providers' front ends do it (60 s is the shortest that is common), so that
@@ -22,8 +21,8 @@ const MAX_IDLE: usize = 512;
 /// An error's body is a sentence or two; what is longer is a page, and not for the client.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
-/// Calls providers, over connections that it keeps. Cheap to clone.
-#[derive(Clone)]
+/// Calls one provider, over connections that it keeps. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Client {
     pool: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     patience: Patience,

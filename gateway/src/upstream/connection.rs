@@ -23,6 +23,17 @@ impl Api {
     /// All of them, each at its own number.
     pub const ALL: [Self; 5] = [Self::Chat, Self::Responses, Self::Embeddings, Self::Images, Self::Messages];
 
+    /// As it is called where upstreams are set up.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Embeddings => "embeddings",
+            Self::Images => "images",
+            Self::Messages => "messages",
+        }
+    }
+
     /// Below the provider's base URL.
     pub fn path(self) -> &'static str {
         match self {
@@ -53,7 +64,7 @@ pub struct Connection {
 }
 
 struct Inner {
-    name: &'static str,
+    name: String,
     base: String,
     uris: [Uri; Api::ALL.len()],
     key: String,
@@ -65,7 +76,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the key cannot stand in a header.
-    pub fn new(name: &'static str, base: &Uri, key: &str) -> anyhow::Result<Self> {
+    pub fn new(name: &str, base: &Uri, key: &str) -> anyhow::Result<Self> {
         let base = base.to_string().trim_end_matches('/').to_owned();
         let mut uris = Api::ALL.map(|_| Uri::default());
         for (uri, api) in uris.iter_mut().zip(Api::ALL) {
@@ -74,12 +85,17 @@ impl Connection {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {key}"))
             .with_context(|| format!("the key for {name} has characters that no header can carry"))?;
         authorization.set_sensitive(true);
-        Ok(Self { inner: Arc::new(Inner { name, base, uris, key: key.to_owned(), authorization }) })
+        Ok(Self { inner: Arc::new(Inner { name: name.to_owned(), base, uris, key: key.to_owned(), authorization }) })
     }
 
     /// As it stands in events.
-    pub fn name(&self) -> &'static str {
-        self.inner.name
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Whether both are the same one, not only alike.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Where an interface of it is.

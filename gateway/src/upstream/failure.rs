@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Connection;
+use super::breaker::Outcome;
 
 /// The longest text of a provider that is passed on, in characters.
 const MESSAGE_LIMIT: usize = 1_000;
@@ -52,8 +53,15 @@ pub enum Failure {
         /// Its own words, if they can be shown.
         message: Option<String>,
     },
+    /// All who could be asked failed a moment ago and are left alone for a while.
+    Resting {
+        /// Until one of them may be asked again, seconds; at most 60.
+        retry_after: u64,
+    },
     /// The client asked for something that the provider refuses.
     Refused {
+        /// What it answered.
+        status: u16,
         /// The provider's words.
         message: String,
         /// The provider's name for it.
@@ -88,6 +96,7 @@ impl Failure {
             Self::Denied { status } => format!("the provider does not accept us: status {status}"),
             Self::Broken { status } => format!("the provider answered with status {status}"),
             Self::Said { .. } => "the provider reported an error in its answer".into(),
+            Self::Resting { .. } => "no provider of the model works".into(),
             Self::Refused { .. } => "the provider refused the request".into(),
         }
     }
@@ -107,7 +116,78 @@ impl Failure {
             | Self::Denied { .. }
             | Self::Broken { .. }
             | Self::Said { .. }
+            | Self::Resting { .. }
             | Self::Refused { .. } => UsageErrorCode::ProviderError,
+        }
+    }
+
+    /// What it says about the upstream.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused { .. } => Outcome::Good,
+            Self::Denied { .. } => Outcome::Denied,
+            Self::Unsendable | Self::Resting { .. } => Outcome::Unknown,
+            Self::Unreachable
+            | Self::Timeout
+            | Self::Cut
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::Busy { .. }
+            | Self::Limited { .. }
+            | Self::Broken { .. }
+            | Self::Said { .. } => Outcome::Bad,
+        }
+    }
+
+    /// Whether another upstream may be asked the same, before anything has come: only where this one cannot bill it. What was
+    /// never sent is not billed, and what is answered with an error is not. Of a request that was sent and brought nothing,
+    /// silence or a lost connection, nobody knows; `timeouts_are_free` is the operator's word that this upstream bills no
+    /// answer that it has not begun.
+    pub fn may_be_repeated(&self, timeouts_are_free: bool) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::Busy { .. }
+            | Self::Limited { .. }
+            | Self::Denied { .. }
+            | Self::Broken { .. } => true,
+            Self::Timeout => timeouts_are_free,
+            // It has not what it is said to have; whatever else the client did wrong is wrong everywhere.
+            Self::Refused { status, .. } => matches!(status, 404 | 405),
+            Self::Cut
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::Unsendable
+            | Self::Said { .. }
+            | Self::Resting { .. } => false,
+        }
+    }
+
+    /// Whether another model may be asked, where the client names some: also where this one does not take the request.
+    pub fn may_be_asked_of_another_model(&self, timeouts_are_free: bool) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Resting { .. }) || self.may_be_repeated(timeouts_are_free)
+    }
+
+    /// Of two, the one that tells the client more of what to do. Where one upstream is busy and another does not take our
+    /// key, the client should come again.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if other.tells() > self.tells() { other } else { self }
+    }
+
+    fn tells(&self) -> u8 {
+        match self {
+            Self::Refused { status, .. } if !matches!(status, 404 | 405) => 6,
+            Self::Limited { .. } => 5,
+            Self::Busy { .. } | Self::Resting { .. } => 4,
+            Self::Timeout => 3,
+            Self::Unreachable
+            | Self::Cut
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::Broken { .. }
+            | Self::Said { .. } => 2,
+            Self::Refused { .. } | Self::Unsendable => 1,
+            Self::Denied { .. } => 0,
         }
     }
 }
@@ -136,6 +216,7 @@ pub fn refused(connection: &Connection, status: StatusCode, retry_after: Option<
         // Errors of the client's making, if the provider says so in the API's own form; an HTML page would be ours.
         400 | 404 | 405 | 409 | 413 | 415 | 422 => match error_body(body) {
             Some(error) => Failure::Refused {
+                status,
                 message: text(connection, error.message).unwrap_or_else(|| "The provider refused the request.".into()),
                 code: text(connection, error.code),
                 param: text(connection, error.param),
@@ -202,8 +283,8 @@ mod tests {
     #[test]
     fn what_the_client_did_wrong_is_passed_on() {
         let body = r#"{"error":{"message":"bad temperature","type":"x","param":{"a":1},"code":"unsupported_value"}}"#;
-        let expected =
-            Failure::Refused { message: "bad temperature".into(), code: Some("unsupported_value".into()), param: None };
+        let (message, code) = ("bad temperature".into(), Some("unsupported_value".into()));
+        let expected = Failure::Refused { status: 400, message, code, param: None };
         assert_eq!(of(400, body), expected);
         assert_eq!(of(404, "<html>"), Failure::Broken { status: 404 });
     }
@@ -212,6 +293,35 @@ mod tests {
     fn our_key_is_never_shown() {
         let failure = of(400, r#"{"error":{"message":"Bearer vck_secret is odd","param":"vck_secret"}}"#);
         assert!(!format!("{failure:?}").contains("vck_secret"), "{failure:?}");
+    }
+
+    #[test]
+    fn only_what_cannot_be_billed_is_asked_again_elsewhere() {
+        for free in [401, 402, 403, 404, 424, 429, 500, 502, 503, 529] {
+            let body = r#"{"error":{"message":"no"}}"#;
+            assert!(of(free, body).may_be_repeated(false), "{free}");
+        }
+        for wrong in [400, 413, 422] {
+            assert!(!of(wrong, r#"{"error":{"message":"no"}}"#).may_be_repeated(true), "{wrong}");
+        }
+        // Whoever is behind a gateway that gives up may go on, and bill it.
+        for silent in [408, 504, 524] {
+            assert!(!of(silent, "").may_be_repeated(false), "{silent}");
+            assert!(of(silent, "").may_be_repeated(true), "{silent}");
+        }
+        assert!(Failure::Unreachable.may_be_repeated(false));
+        for begun in [Failure::Cut, Failure::Malformed, Failure::TooLarge, Failure::Said { message: None }] {
+            assert!(!begun.may_be_repeated(true), "{begun:?}");
+        }
+    }
+
+    #[test]
+    fn the_client_hears_what_helps_it_most() {
+        let limited = Failure::Limited { retry_after: 7 };
+        let denied = Failure::Denied { status: 401 };
+        assert_eq!(denied.clone().or(limited.clone()), limited);
+        assert_eq!(limited.clone().or(denied), limited);
+        assert_eq!(of(404, r#"{"error":{"message":"no model"}}"#).or(Failure::Unreachable), Failure::Unreachable);
     }
 
     #[test]

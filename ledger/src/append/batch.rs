@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use schemas::books::{Applied, FollowUp, Note, Rejected};
+use schemas::books::{Applied, Ending, FollowUp, Note, Rejected};
 use schemas::event::{Event, FROM_GATEWAYS, GatewayFenced, Header, Payload, Source, encode_payload};
 use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
 use schemas::merkle::Grown;
@@ -275,10 +275,12 @@ impl<'a> Batch<'a> {
     }
 
     fn append(&mut self, event: &Event, bytes: Bytes, position: u64) {
-        // Authorized, it is held and needs no promise; ended, it needs nothing.
+        // Authorized, it is held and needs no promise; ended without a charge, it needs nothing. A deduction that came before
+        // its authorization still takes its room with that.
         if let Some(request_id) = event.header.request_id
             && let Some(hold) = self.state.books.holds.get(&request_id)
-            && (hold.slots.authorization.is_some() || hold.slots.ending.is_some())
+            && (hold.slots.authorization.is_some()
+                || matches!(hold.slots.ending, Some(Ending::Released | Ending::Expired)))
         {
             self.unreserve(request_id);
         }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use schemas::books::{Books, Ending};
-use schemas::ids::RequestId;
 use schemas::merkle::Hash;
 use sqlx::PgConnection;
 
@@ -326,15 +325,13 @@ async fn spending(db: &mut PgConnection, books: &Books) -> Result<(), StoreError
 }
 
 async fn reservations(db: &mut PgConnection, state: &State, written: &Written) -> Result<(), StoreError> {
-    let (made, ended): (Vec<&RequestId>, Vec<&RequestId>) =
-        written.reservations.iter().partition(|request_id| state.reservations.get(**request_id).is_some());
-    if !ended.is_empty() {
-        let ended: Vec<_> = ended.iter().map(|request_id| request_id.0).collect();
-        sqlx::query!("delete from ledger.key_reservations where request_id = any($1)", &ended)
-            .execute(&mut *db)
-            .await?;
+    if written.reservations.is_empty() {
+        return Ok(());
     }
-    for (request_id, made) in made.into_iter().filter_map(|id| Some((id, state.reservations.get(*id)?))) {
+    // Also those that are promised anew: to another life, or in another amount.
+    let before: Vec<_> = written.reservations.iter().map(|request_id| request_id.0).collect();
+    sqlx::query!("delete from ledger.key_reservations where request_id = any($1)", &before).execute(&mut *db).await?;
+    for (request_id, made) in written.reservations.iter().filter_map(|id| Some((id, state.reservations.get(*id)?))) {
         sqlx::query!(
             "insert into ledger.key_reservations (request_id, api_key_id, gateway, amount) values ($1, $2, $3, $4)
              on conflict do nothing",

@@ -42,13 +42,18 @@ impl Command for ReserveKey {
             // The authorization is there already: it is counted as a hold, and holds what it holds.
             let known = batch.state.books.holds.get(request_id);
             let authorized = known.is_some_and(|hold| hold.slots.authorization.is_some());
-            let promised = batch.state.reservations.get(*request_id).is_some();
-            if !authorized && !promised {
-                if amount.is_negative() || *amount > left(batch, cap, period).map_err(out_of_range)? {
+            let (api_key_id, gateway) = (self.api_key_id, self.gateway);
+            let asked = Reservation { api_key_id, gateway, amount: *amount };
+            let promised = batch.state.reservations.get(*request_id).copied();
+            if !authorized && promised != Some(asked) {
+                // What was promised to an earlier life of the gateway, or in another amount, is promised anew: the fence of
+                // that life must not take it back.
+                let before = promised.filter(|promised| promised.api_key_id == api_key_id);
+                let room = left(batch, cap, period, before.map(|before| before.amount)).map_err(out_of_range)?;
+                if amount.is_negative() || *amount > room {
                     continue;
                 }
-                let (api_key_id, gateway) = (self.api_key_id, self.gateway);
-                batch.reserve(*request_id, Reservation { api_key_id, gateway, amount: *amount });
+                batch.reserve(*request_id, asked);
             }
             granted.push(*request_id);
         }
@@ -65,10 +70,10 @@ impl Command for ReserveKey {
     }
 }
 
-/// What is neither spent, held nor promised. A promise is for whichever period its request is in: it counts in all of them
+/// What is neither spent, held nor promised, but for what was promised to the asker. A promise is for whichever period its request is in: it counts in all of them
 /// for the moment that it lasts.
-fn left(batch: &Batch<'_>, cap: Cap, period: KeyPeriod) -> Result<Nanocredits, MoneyError> {
+fn left(batch: &Batch<'_>, cap: Cap, period: KeyPeriod, own: Option<Nanocredits>) -> Result<Nanocredits, MoneyError> {
     let spending = batch.state.books.spending.get(&period).copied().unwrap_or_default();
-    let promised = batch.state.reservations.of_key(period.api_key_id)?;
+    let promised = batch.state.reservations.of_key(period.api_key_id)?.minus(own.unwrap_or_default())?;
     Ok(cap.credits.minus_or_zero(spending.charged.plus(spending.held)?.plus(promised)?))
 }

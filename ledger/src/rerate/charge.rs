@@ -24,7 +24,8 @@ pub(super) struct Used {
 /// What a hold was computed from.
 #[derive(Clone, Debug)]
 pub(super) struct Authorized {
-    pub(super) model: String,
+    /// Those that might have answered.
+    pub(super) models: Vec<String>,
     pub(super) bounds: Bounds,
     pub(super) price_version: u32,
 }
@@ -55,9 +56,13 @@ fn moved(
     published: &BTreeMap<u32, PriceBook>,
     authorized: &Authorized,
 ) -> Result<Nanocredits, RateError> {
-    let Authorized { model, bounds, price_version } = authorized;
+    let Authorized { models, bounds, price_version } = authorized;
     let Some(own) = published.get(price_version) else { return Ok(hold) };
-    let (before, now) = match (ceiling(own, model, bounds), ceiling(prices, model, bounds)) {
+    let dearest = |book| {
+        let ceilings = models.iter().map(|model| ceiling(book, model, bounds));
+        ceilings.reduce(|most, other| Ok(most?.max(other?))).unwrap_or(Err(RateError::UnknownModel))
+    };
+    let (before, now) = match (dearest(own), dearest(prices)) {
         (Err(RateError::UnknownModel), _) | (_, Err(RateError::UnknownModel)) => return Ok(hold),
         (before, now) => (before?, now?),
     };
@@ -84,7 +89,7 @@ mod tests {
         let worth = rate(own, MODEL, &usage).unwrap().charge;
         let (hold, worth) = (Some(hold.get()), Some(worth.get()));
         let row = Row { hold, worth, charged: worth.min(hold), ..Row::default() };
-        let authorized = Authorized { model: MODEL.to_owned(), bounds, price_version: own.version };
+        let authorized = Authorized { models: vec![MODEL.to_owned()], bounds, price_version: own.version };
         let settled = Settled::of(&row).unwrap().unwrap();
         Used { model: MODEL.to_owned(), usage, settled, authorized: Some(authorized) }
     }

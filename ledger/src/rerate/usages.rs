@@ -52,7 +52,8 @@ pub(super) fn usages(db: &mut PgConnection, range: Range, account: Option<Accoun
         };
         let authorized = match row.authorization.as_deref().map(Event::decode).transpose().with_context(at)? {
             Some(Event { payload: Payload::RequestAuthorized(data), .. }) => {
-                Some(Authorized { model: data.model, bounds: data.bounds, price_version: data.price_version })
+                let models = std::iter::once(data.model).chain(data.fallbacks).collect();
+                Some(Authorized { models, bounds: data.bounds, price_version: data.price_version })
             }
             _ => None,
         };

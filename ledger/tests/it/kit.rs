@@ -457,6 +457,7 @@ pub(crate) fn authorized(hold: Nanocredits) -> RequestAuthorized {
         api_key_id: None,
         kind: RequestKind::Chat,
         model: MODEL.to_owned(),
+        fallbacks: Vec::new(),
         upstream: "simulator".to_owned(),
         streamed: false,
         hold,

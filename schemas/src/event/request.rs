@@ -46,7 +46,11 @@ pub struct RequestAuthorized {
     pub kind: RequestKind,
     /// Id in the price book.
     pub model: String,
-    /// Which provider connection will be asked.
+    /// Models that may answer in its place, ids in the price book: the hold is the most that any of them can cost. The usage
+    /// says which one answered and is charged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
+    /// Which provider connection is asked first; the usage says which one answered.
     pub upstream: String,
     /// Whether the client wants the answer chunk by chunk.
     pub streamed: bool,

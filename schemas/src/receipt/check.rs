@@ -228,6 +228,7 @@ mod tests {
             api_key_id: None,
             kind: RequestKind::Chat,
             model: MODEL.into(),
+            fallbacks: Vec::new(),
             upstream: "simulator".into(),
             streamed: false,
             hold: credits(hold),

@@ -155,6 +155,7 @@ impl World {
             api_key_id: None,
             kind: RequestKind::Chat,
             model: MODEL.to_owned(),
+            fallbacks: Vec::new(),
             upstream: MODEL.to_owned(),
             streamed: false,
             hold,

@@ -28,7 +28,7 @@ impl Provider {
     pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let app = simulator::server::app()?;
+        let app = simulator::server::app(None)?;
         #[expect(clippy::disallowed_methods, reason = "a server of a test owes no money")]
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;

@@ -103,7 +103,7 @@ impl Stack {
             pid_file: Some(pid_file(&path, "postgres")?),
             settings: Vec::new(),
         })?;
-        let simulator = Simulator::spawn(&path, options.keep_env)?;
+        let simulator = Simulator::spawn(&path, options.keep_env, None)?;
         let mut stack = Self {
             supervisor: None,
             gateways: Vec::new(),

@@ -38,3 +38,5 @@ mod system_security;
 mod system_statement;
 mod system_streams;
 mod system_test_mode;
+mod system_upstreams;
+mod system_upstreams_models;

@@ -117,12 +117,14 @@ fn refused_bodies() -> Vec<(String, Option<&'static str>, Option<&'static str>)>
         (r#""service_tier":"bogus""#, VALUE, "service_tier"),
         (r#""service_tier":"priority""#, CLOSED, "service_tier"),
         // What could change the model or the price behind the hold's back.
-        (r#""models":["openai/gpt-5-pro"]"#, CLOSED, "models"),
+        (r#""models":"openai/gpt-5-pro""#, TYPE, "models"),
+        (r#""models":[]"#, EMPTY, "models"),
         (r#""provider":{"order":["x"]}"#, CLOSED, "provider"),
         (r#""previous_response_id":"resp_1""#, CLOSED, "previous_response_id"),
         (r#""web_search_options":{}"#, CLOSED, "web_search_options"),
         (r#""modalities":["text","audio"]"#, CLOSED, "modalities[1]"),
-        (r#""providerOptions":{"gateway":{"models":["a/b"]}}"#, CLOSED, "providerOptions.gateway.models"),
+        (r#""providerOptions":{"gateway":{"models":["a/b", 7]}}"#, TYPE, "providerOptions.gateway.models[1]"),
+        (r#""providerOptions":{"gateway":{"order":["x"]}}"#, CLOSED, "providerOptions.gateway.order"),
         (r#""providerOptions":[]"#, TYPE, "providerOptions"),
     ] {
         cases.push((with(HAIKU, &format!(", {fields}")), code, Some(param)));

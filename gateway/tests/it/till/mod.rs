@@ -45,6 +45,7 @@ fn request(hold: &str) -> ToAuthorize {
         request_id: RequestId(Uuid::now_v7()),
         kind: RequestKind::Chat,
         model: MODEL.into(),
+        fallbacks: Vec::new(),
         upstream: "simulator".into(),
         streamed: false,
         hold: credits(hold),

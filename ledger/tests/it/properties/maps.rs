@@ -11,6 +11,8 @@ pub(super) const CREDIT: i64 = 1_000_000_000;
 /// $15 a million tokens and 60 %: 0.0024 credits.
 const TOKEN: i64 = 2_400_000;
 const GATES: u16 = 64;
+/// Each account has one key with a cap, for ever: so many nanocredits.
+pub(super) const CAP: i64 = 30 * CREDIT;
 
 /// All that there is. Accounts, lives and requests are numbers; `writer` knows their ids.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,10 @@ pub(super) struct Maps {
     pub(super) lives: Vec<Life>,
     /// By life and account.
     pub(super) leases: BTreeMap<(usize, usize), Lease>,
+    /// Of each account's key with a cap.
+    pub(super) keys: Vec<Key>,
+    /// Room below a cap, by the request that it was promised to.
+    pub(super) promises: BTreeMap<usize, Promise>,
     /// As far as anything of them was applied.
     pub(super) requests: BTreeMap<usize, Request>,
     pub(super) said: Vec<Said>,
@@ -41,6 +47,21 @@ pub(super) struct Money {
     pub(super) held: i64,
     pub(super) charged: i64,
     pub(super) lost: i64,
+}
+
+/// What a key has spent and holds, nanocredits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) held: i64,
+    pub(super) charged: i64,
+}
+
+/// To which life, of which account's key, and how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Promise {
+    pub(super) life: usize,
+    pub(super) account: usize,
+    pub(super) amount: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +109,16 @@ struct Begun {
     life: usize,
     account: usize,
     seq: u64,
+    /// It is the capped key's, and not yet authorized: it was promised so much, or nothing.
+    key: Option<Keyed>,
+}
+
+/// A request of a key with a cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keyed {
+    Promised,
+    /// Its authorization was said.
+    Authorized,
 }
 
 /// An event of a gateway.
@@ -96,6 +127,8 @@ pub(super) struct Said {
     pub(super) life: usize,
     pub(super) seq: u64,
     pub(super) account: usize,
+    /// Whose key asked, by its account.
+    pub(super) key: Option<usize>,
     pub(super) what: What,
 }
 
@@ -124,6 +157,7 @@ pub(super) enum Action {
     Adjust { account: usize, amount: i64, reference: u8, take: bool, answer: Result<bool, RefusalCode> },
     Register,
     Lease { life: usize, account: usize, known: i64, need: i64, want: i64, answer: Result<i64, RefusalCode> },
+    Reserve { life: usize, account: usize, request: usize, amount: i64, back: Vec<usize>, answer: Reserved },
     Read { said: usize, recovered: bool },
     Nonsense,
     Replay { said: usize, answer: Result<(), RefusalCode> },
@@ -137,6 +171,9 @@ pub(super) enum Action {
     TakeOver,
     SessionEnds,
 }
+
+/// Whether it is granted, and what is then charged, and held or promised.
+pub(super) type Reserved = Result<(bool, i64, i64), RefusalCode>;
 
 /// Nothing of the event is applied: it goes to the quarantine.
 struct Impossible;
@@ -183,8 +220,9 @@ impl Maps {
         match *step {
             Step::OpenAccount => {
                 self.accounts.push(Money::default());
-                // Both halves, and the sandbox's credits.
-                self.events += 3;
+                self.keys.push(Key::default());
+                // Both halves, the sandbox's credits, and the key.
+                self.events += 4;
                 self.last.push(Action::OpenAccount);
             }
             Step::TopUp { account, credits, reference } => {
@@ -217,7 +255,7 @@ impl Maps {
                 let chosen = pick(life, self.lives.len()).zip(pick(account, self.accounts.len()));
                 let Some((life, account)) = chosen else { return };
                 let request = self.requests_begun.len();
-                self.requests_begun.push(Begun { life, account, seq: self.lives[life].next_seq });
+                self.requests_begun.push(Begun { life, account, seq: self.lives[life].next_seq, key: None });
                 self.say(life, account, What::Authorized { request, hold: hold * CREDIT }, comes);
             }
             Step::Use { request, tokens, by } => self.say_of(request, by, |request, _| What::Used { request, tokens }),
@@ -228,8 +266,22 @@ impl Maps {
                 request,
                 never_came: (names && by.other_life.is_none()).then_some(begun.seq),
             }),
+            // A gateway authorizes no more than was promised.
+            Step::AuthorizeAgain { request, .. } if self.is_keyed(request) => {}
             Step::AuthorizeAgain { request, hold, by } => {
                 self.say_of(request, by, |request, _| What::Authorized { request, hold: hold * CREDIT });
+            }
+            Step::Reserve { life, account, credits, again, back } => {
+                self.reserve((life, account), credits * CREDIT, again, back);
+            }
+            Step::AuthorizeReserved { request, comes } => {
+                let is_next = |request: &usize| self.requests_begun[*request].key == Some(Keyed::Promised);
+                let promised: Vec<usize> = self.promises.keys().copied().filter(is_next).collect();
+                let Some(request) = pick(request, promised.len()).map(|index| promised[index]) else { return };
+                let Promise { life, account, amount } = self.promises[&request];
+                let begun = &mut self.requests_begun[request];
+                (begun.key, begun.seq) = (Some(Keyed::Authorized), self.lives[life].next_seq);
+                self.say(life, account, What::Authorized { request, hold: amount }, comes);
             }
             Step::Return { life, account, credits, comes } => {
                 let chosen = pick(life, self.lives.len()).zip(pick(account, self.accounts.len()));
@@ -358,6 +410,66 @@ impl Maps {
         self.last.push(Action::Lease { life, account, known, need, want, answer });
     }
 
+    fn is_keyed(&self, request: Which) -> bool {
+        pick(request, self.requests_begun.len()).is_some_and(|request| self.requests_begun[request].key.is_some())
+    }
+
+    /// One question about the key of an account: what is given back first, then the room for one request, whole or not at all.
+    fn reserve(&mut self, of: (Which, Which), amount: i64, again: Option<Which>, back: Option<Which>) {
+        let Some((life, account)) = pick(of.0, self.lives.len()).zip(pick(of.1, self.accounts.len())) else { return };
+        let own = |promise: &Promise| promise.life == life && promise.account == account;
+        // What is under way is never given back.
+        let unused: Vec<usize> = self
+            .promises
+            .iter()
+            .filter(|(request, promise)| own(promise) && self.requests_begun[**request].key == Some(Keyed::Promised))
+            .map(|(request, _)| *request)
+            .collect();
+        let back: Vec<usize> =
+            back.and_then(|back| pick(back, unused.len())).map(|index| unused[index]).into_iter().collect();
+        // Nobody asks again for what is under way.
+        let is_asked_again = |request: &usize| {
+            let begun = self.requests_begun[*request];
+            let is_known = self.requests.get(request).is_some_and(|known| known.authorized.is_some());
+            begun.account == account && (begun.key == Some(Keyed::Promised) || begun.key.is_some() && is_known)
+        };
+        let known: Vec<usize> = (0..self.requests_begun.len()).filter(is_asked_again).collect();
+        let request = match again.and_then(|again| pick(again, known.len())) {
+            Some(index) => known[index],
+            None => {
+                self.requests_begun.push(Begun { life, account, seq: 0, key: Some(Keyed::Promised) });
+                self.requests_begun.len() - 1
+            }
+        };
+        let is_open = |life: &Life| !life.fencing && !life.fenced && life.generation == self.generation;
+        let answer = if is_open(&self.lives[life]) {
+            for request in &back {
+                self.promises.remove(request);
+            }
+            let is_authorized = self.requests.get(&request).is_some_and(|known| known.authorized.is_some());
+            let Key { held, charged } = self.keys[account];
+            let asked = Promise { life, account, amount };
+            let before = self.promises.get(&request).copied();
+            // A promise to another life, or of another amount, is made anew.
+            let own = before.map_or(0, |before| before.amount);
+            let left = (CAP - charged - held - (self.promised(account) - own)).max(0);
+            let known = is_authorized || before == Some(asked);
+            let granted = known || (0..=left).contains(&amount);
+            if granted && !known {
+                self.promises.insert(request, asked);
+            }
+            Ok((granted, charged, held + self.promised(account)))
+        } else {
+            Err(RefusalCode::NotRegistered)
+        };
+        self.last.push(Action::Reserve { life, account, request, amount, back, answer });
+    }
+
+    /// Of an account's key, in all.
+    fn promised(&self, account: usize) -> i64 {
+        self.promises.values().filter(|promise| promise.account == account).map(|promise| promise.amount).sum()
+    }
+
     fn say_of(&mut self, request: Which, by: Saying, what: impl FnOnce(usize, Begun) -> What) {
         let Some(request) = pick(request, self.requests_begun.len()) else { return };
         let begun = self.requests_begun[request];
@@ -369,7 +481,11 @@ impl Maps {
     fn say(&mut self, life: usize, account: usize, what: What, comes: bool) {
         let seq = self.lives[life].next_seq;
         self.lives[life].next_seq += 1;
-        self.said.push(Said { life, seq, account, what });
+        let key = what.request().and_then(|request| {
+            let begun = self.requests_begun[request];
+            begun.key.map(|_| begun.account)
+        });
+        self.said.push(Said { life, seq, account, key, what });
         if comes {
             self.read(self.said.len() - 1, false);
         }
@@ -410,6 +526,13 @@ impl Maps {
         life.seen.insert(said.seq, index);
         life.never.remove(&said.seq);
         self.events += 1;
+        // What is authorized is held, and what has ended without a charge needs nothing; a deduction waits for its authorization.
+        if let Some(request) = said.what.request()
+            && let Some(known) = self.requests.get(&request)
+            && (known.authorized.is_some() || matches!(known.ending, Some(Ending::Released | Ending::Expired)))
+        {
+            self.promises.remove(&request);
+        }
         self.follow(follow_up);
     }
 
@@ -458,8 +581,8 @@ impl Maps {
                 if is_open && counts {
                     match (known.ending, known.usage) {
                         // The hold begins and ends in one: only the charge must be free.
-                        (Some(_), Some(usage)) => self.take(said.life, said.account, usage.min(hold), hold)?,
-                        _ => self.take(said.life, said.account, hold, hold)?,
+                        (Some(_), Some(usage)) => self.take(said, usage.min(hold), hold)?,
+                        _ => self.take(said, hold, hold)?,
                     }
                 }
                 self.requests.insert(request, known);
@@ -505,7 +628,7 @@ impl Maps {
                     known.ending = Some(Ending::Released);
                     self.requests.insert(request, known);
                     if let Some(hold) = hold {
-                        self.give_back(known, hold);
+                        self.give_back(request, known, hold);
                     }
                 }
                 if let Some(seq) = never_came.filter(|seq| !self.lives[said.life].seen.contains_key(seq)) {
@@ -545,7 +668,8 @@ impl Maps {
     }
 
     /// Sets a hold aside out of a lease, of which so much must be free.
-    fn take(&mut self, life: usize, account: usize, needed: i64, hold: i64) -> Result<(), Impossible> {
+    fn take(&mut self, said: Said, needed: i64, hold: i64) -> Result<(), Impossible> {
+        let Said { life, account, .. } = said;
         if needed == 0 && (hold == 0 || !self.leases.contains_key(&(life, account))) {
             return Ok(());
         }
@@ -556,18 +680,31 @@ impl Maps {
         lease.held += hold;
         self.accounts[account].leased -= hold;
         self.accounts[account].held += hold;
+        if let Some(key) = said.key {
+            self.keys[key].held += hold;
+        }
         Ok(())
     }
 
     /// Gives what was held back: to its lease, or to the account once the life is over.
-    fn give_back(&mut self, known: Request, hold: i64) {
+    fn give_back(&mut self, request: usize, known: Request, hold: i64) {
         let Some((life, ..)) = known.authorized.filter(|_| hold > 0) else { return };
+        let key = self.key_of(request);
         let money = &mut self.accounts[known.account];
         if let Some(lease) = self.leases.get_mut(&(life, known.account)) {
             lease.held -= hold;
             money.held -= hold;
+            if let Some(key) = key {
+                self.keys[key].held -= hold;
+            }
             *(if lease.closed { &mut money.unleased } else { &mut money.leased }) += hold;
         }
+    }
+
+    /// Whose key with a cap asked.
+    fn key_of(&self, request: usize) -> Option<usize> {
+        let begun = self.requests_begun[request];
+        begun.key.map(|_| begun.account)
     }
 
     /// The hold ends. At most as much as it is charged; the rest of the usage is the platform's loss.
@@ -576,22 +713,31 @@ impl Maps {
         let Some(known) = self.requests.get_mut(&request) else { return };
         known.charged = Some(charged);
         let known = *known;
-        self.give_back(known, hold);
+        self.give_back(request, known, hold);
+        let key = self.key_of(request);
         let money = &mut self.accounts[known.account];
         money.lost += usage - charged;
         let lease = known.authorized.and_then(|(life, ..)| self.leases.get_mut(&(life, known.account)));
         if let Some(lease) = lease {
             lease.charged += charged;
             money.charged += charged;
+            if let Some(key) = key {
+                self.keys[key].charged += charged;
+            }
             *(if lease.closed { &mut money.unleased } else { &mut money.leased }) -= charged;
         }
     }
 
-    /// Used by a request that has ended without a charge: the account pays what it can, at most the hold.
+    /// Used by a request that has ended without a charge: the account pays what it can, at most the hold. Below a key's cap the
+    /// room may be promised to others by now: the platform bears it.
     fn pay_late(&mut self, request: usize) {
         let known = self.requests[&request];
         let usage = known.usage.unwrap_or(0);
-        let due = known.authorized.map_or(usage, |(_, hold, _)| usage.min(hold));
+        let due = match (self.key_of(request), known.authorized) {
+            (Some(_), _) => 0,
+            (None, Some((_, hold, _))) => usage.min(hold),
+            (None, None) => usage,
+        };
         let money = &mut self.accounts[known.account];
         let paid = due.min(money.unleased);
         money.bought -= paid;
@@ -640,6 +786,8 @@ impl Maps {
             self.accounts[*account].leased -= free;
             self.accounts[*account].unleased += free;
         }
+        // Whatever of it can still come authorizes nothing.
+        self.promises.retain(|_, promise| promise.life != index);
         self.events += 1;
     }
 
@@ -668,7 +816,7 @@ impl Maps {
             }
             (Some(hold), None) => {
                 self.requests.insert(request, known);
-                self.give_back(known, hold);
+                self.give_back(request, known, hold);
             }
             (None, usage) => {
                 self.requests.insert(request, known);
@@ -684,6 +832,25 @@ impl Maps {
         for money in &self.accounts {
             let parts = [money.unleased, money.leased, money.held, money.charged];
             assert!(parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() == money.bought, "{money:?}");
+        }
+        for (account, key) in self.keys.iter().enumerate() {
+            let promised = self.promised(account);
+            let parts = [key.charged, key.held, promised];
+            let is_within = parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() <= CAP;
+            assert!(is_within, "{key:?} and {promised} promised are more than the cap");
+        }
+    }
+}
+
+impl What {
+    /// Of which request.
+    fn request(self) -> Option<usize> {
+        match self {
+            Self::Authorized { request, .. }
+            | Self::Used { request, .. }
+            | Self::Deducted { request, .. }
+            | Self::Released { request, .. } => Some(request),
+            Self::Returned { .. } => None,
         }
     }
 }

@@ -61,6 +61,38 @@ fn a_hold_of_nothing_needs_no_lease_to_end() {
         Transition::Batch(vec![Step::Use { request, tokens: 1_000, by }, Step::BeginFence { life }]),
         Transition::Batch(vec![Step::CloseGates { life, from: 0, to: 64 }, Step::Expire { request }]),
     ];
+    tell(story);
+}
+
+/// A deduction may overtake its authorization where that is sent again. Its room below the key's cap is not promised to others
+/// meanwhile: the charge would come on top of what these hold.
+#[test]
+fn what_is_deducted_before_it_is_authorized_keeps_its_room_below_the_cap() {
+    let (life, account, request) = (0, 0, 0);
+    let by = Saying { other_life: None, astray: None, comes: true };
+    let reserve = |credits| Step::Reserve { life, account, credits, again: None, back: None };
+    let story = vec![
+        Transition::Batch(vec![reserve(20), Step::AuthorizeReserved { request, comes: false }]),
+        Transition::Batch(vec![Step::Use { request, tokens: 8_000, by }, Step::Deduct { request, credits: 19, by }]),
+        Transition::Batch(vec![reserve(20), Step::AllComeBackwards, reserve(11), reserve(10)]),
+    ];
+    tell(story);
+}
+
+/// A gateway's next life asks again for what its old one was promised: the fence of the old one does not take it back.
+#[test]
+fn what_is_promised_to_the_next_life_outlives_the_fence_of_the_old_one() {
+    let (account, request) = (0, 0);
+    let reserve = |life, again| Step::Reserve { life, account, credits: 20, again, back: None };
+    let story = vec![
+        Transition::Batch(vec![reserve(0, None), Step::BeginFence { life: 0 }, Step::Register]),
+        Transition::Batch(vec![reserve(1, Some(request)), Step::CloseGates { life: 0, from: 0, to: 64 }]),
+        Transition::Batch(vec![reserve(1, None), Step::AuthorizeReserved { request, comes: true }]),
+    ];
+    tell(story);
+}
+
+fn tell(story: Vec<Transition>) {
     DATABASES.set(Some(Rc::new(Databases::start())));
     let first = Story::init_state().new_tree(&mut TestRunner::default()).expect("a story begins").current();
     Ledger::test_sequential(Config::default(), first, story, None);

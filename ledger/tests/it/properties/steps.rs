@@ -62,6 +62,20 @@ pub(super) enum Step {
         hold: i64,
         by: Saying,
     },
+    /// Room below the cap of the account's key is asked for: for a new request, or again for one; and what was promised to
+    /// another and is not used is given back.
+    Reserve {
+        life: Which,
+        account: Which,
+        credits: i64,
+        again: Option<Which>,
+        back: Option<Which>,
+    },
+    /// A life authorizes what was promised to it.
+    AuthorizeReserved {
+        request: Which,
+        comes: bool,
+    },
     Return {
         life: Which,
         account: Which,
@@ -177,6 +191,9 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (which(), -1_i64..25, saying()).prop_map(|(request, credits, by)| Step::Deduct { request, credits, by }),
         5 => (which(), any::<bool>(), saying()).prop_map(|(request, names, by)| Step::Release { request, names, by }),
         1 => (which(), 0_i64..25, saying()).prop_map(|(request, hold, by)| Step::AuthorizeAgain { request, hold, by }),
+        10 => (which(), which(), -1_i64..25, seldom(), prop::option::weighted(0.2, which()))
+            .prop_map(|(life, account, credits, again, back)| Step::Reserve { life, account, credits, again, back }),
+        10 => (which(), mostly()).prop_map(|(request, comes)| Step::AuthorizeReserved { request, comes }),
         5 => (which(), which(), 0_i64..40, mostly())
             .prop_map(|(life, account, credits, comes)| Step::Return { life, account, credits, comes }),
         12 => (which(), rarely()).prop_map(|(said, recovered)| Step::Comes { said, recovered }),
@@ -198,8 +215,11 @@ fn kept() -> impl Strategy<Value = Which> {
     prop_oneof![3 => 0_u8..3, 1 => any::<Which>()]
 }
 
+fn seldom() -> impl Strategy<Value = Option<Which>> {
+    prop_oneof![19 => Just(None), 1 => any::<Which>().prop_map(Some)]
+}
+
 fn saying() -> impl Strategy<Value = Saying> {
-    let seldom = || prop_oneof![19 => Just(None), 1 => any::<Which>().prop_map(Some)];
     (seldom(), seldom(), mostly()).prop_map(|(other_life, astray, comes)| Saying { other_life, astray, comes })
 }
 

@@ -13,11 +13,15 @@ use ledger::life::{BeginFence, CLOSED, CompleteFence, Expire};
 use ledger::stream::{Announcer, NextGeneration};
 use ledger::verify::Asked;
 use proptest_state_machine::StateMachineTest;
-use schemas::event::{CreditsDeducted, EventData, Header, LeaseReturned, Source, encode};
-use schemas::ids::{AccountId, EmitterId, EventId, RequestId};
+use schemas::api_key::Secret;
+use schemas::event::{
+    CreditsDeducted, EventData, Header, LeaseReturned, RequestAuthorized, Source, UsageRecorded, encode,
+};
+use schemas::ids::{AccountId, ApiKeyId, EmitterId, EventId, RequestId};
+use schemas::key_limits::{Cap, Period, Restrictions};
 use schemas::message::{
-    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, DismissQuarantined, LeaseReply, LeaseRequest,
-    OpenAccount, RefusalCode, ReplayQuarantined,
+    AccountOpenedReply, AddCredits, AdjustCredits, CreditsReply, DismissQuarantined, IssueKey, KeyIssuedReply,
+    KeyReserved, LeaseReply, LeaseRequest, OpenAccount, RefusalCode, ReplayQuarantined, ReserveKey,
 };
 use schemas::money::Nanocredits;
 use schemas::seq_set::SeqSet;
@@ -32,7 +36,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::maps::{Action, Ending, Maps, Said, What};
+use super::maps::{Action, CAP, Ending, Maps, Said, What};
 use super::steps::{Story, Transition};
 use crate::kit::{authorized, released, used};
 
@@ -95,6 +99,10 @@ struct Inner {
     cell: Cell,
     stream_seq: u64,
     accounts: Vec<AccountId>,
+    /// Each account's key with a cap.
+    keys: Vec<ApiKeyId>,
+    /// Questions that were asked about keys.
+    questions: u64,
     lives: Vec<EmitterId>,
     requests: HashMap<usize, RequestId>,
     /// What was said, once it was read.
@@ -132,10 +140,21 @@ impl StateMachineTest for Ledger {
             writer.submit.command(FirstPriceBook).await.unwrap();
             let db = database.1.connect().await.unwrap();
             let pool = ledger::database::reading_pool(&database.1);
-            let (accounts, lives, requests) = (Vec::new(), Vec::new(), HashMap::new());
-            let said = HashMap::new();
-            let mut inner =
-                Inner { databases, database, writer, db, pool, cell, stream_seq: 0, accounts, lives, requests, said };
+            let mut inner = Inner {
+                databases,
+                database,
+                writer,
+                db,
+                pool,
+                cell,
+                stream_seq: 0,
+                accounts: Vec::new(),
+                keys: Vec::new(),
+                questions: 0,
+                lives: Vec::new(),
+                requests: HashMap::new(),
+                said: HashMap::new(),
+            };
             inner.act(maps).await;
             inner
         });
@@ -192,8 +211,9 @@ impl Inner {
                 Action::OpenAccount => {
                     let (by, why) = words();
                     batch.command(action, OpenAccount { tier: Tier::Bench, reference: None, by, why });
-                    // Its id is needed for what follows.
+                    // Its id is needed for what follows, and so is its key's.
                     self.finish(&mut batch).await;
+                    self.issue_key().await;
                 }
                 Action::TopUp { account, amount, reference, .. } => {
                     let (by, why) = words();
@@ -226,6 +246,17 @@ impl Inner {
                         want: Nanocredits::new(*want),
                     };
                     batch.command(action, GrantLease(ask));
+                }
+                Action::Reserve { life, account, request, amount, back, .. } => {
+                    self.questions += 1;
+                    let ask = ReserveKey {
+                        gateway: self.lives[*life],
+                        api_key_id: self.keys[*account],
+                        seq: self.questions,
+                        wanted: vec![(self.request(*request), Nanocredits::new(*amount))],
+                        dropped: back.iter().map(|request| self.request(*request)).collect(),
+                    };
+                    batch.command(action, ask);
                 }
                 Action::Read { said, recovered } => {
                     if !self.said.contains_key(said) {
@@ -290,6 +321,27 @@ impl Inner {
         self.finish(&mut batch).await;
     }
 
+    /// For the newest account.
+    async fn issue_key(&mut self) {
+        let Some(account_id) = self.accounts.last().copied() else { return };
+        let secret = Secret::from_random(true, &[self.accounts.len() as u8; 32]);
+        let (by, why) = words();
+        let cap = Some(Cap { credits: Nanocredits::new(CAP), period: Period::Total });
+        let ask = IssueKey {
+            account_id,
+            key_hash: secret.hash(),
+            key_prefix: secret.prefix().to_owned(),
+            name: "capped".to_owned(),
+            expires_at: None,
+            restrictions: Restrictions { models: None, cap },
+            by,
+            why,
+        };
+        let issued = self.writer.submit.command(ask).await.unwrap();
+        let issued: KeyIssuedReply = serde_json::from_slice(&issued).unwrap();
+        self.keys.push(issued.api_key_id);
+    }
+
     /// The entry of something that was quarantined, which must be in the database before it can be read.
     async fn kept(&mut self, batch: &mut Batch, said: usize) -> u64 {
         self.finish(batch).await;
@@ -332,6 +384,16 @@ impl Inner {
                 };
                 assert_eq!(said, *answer, "{action:?}");
             }
+            Action::Reserve { answer, .. } => {
+                let said = match refused(&outcome) {
+                    Some(code) => Err(code),
+                    None => {
+                        let reply: KeyReserved = serde_json::from_slice(&outcome.unwrap()).unwrap();
+                        Ok((!reply.granted.is_empty(), reply.charged.get(), reply.held.get()))
+                    }
+                };
+                assert_eq!(said, *answer, "{action:?}");
+            }
             Action::Replay { answer, .. } | Action::Dismiss { answer, .. } => {
                 assert_eq!(refused(&outcome).map_or(Ok(()), Err), *answer, "{action:?}: {outcome:?}");
             }
@@ -345,9 +407,15 @@ impl Inner {
 
     /// The bytes of an event, and its type.
     fn say(&mut self, said: &Said) -> (String, Bytes) {
+        let api_key_id = said.key.map(|account| self.keys[account]);
         match said.what {
-            What::Authorized { request, hold } => self.event(said, Some(request), &authorized(Nanocredits::new(hold))),
-            What::Used { request, tokens } => self.event(said, Some(request), &used(tokens)),
+            What::Authorized { request, hold } => {
+                let data = RequestAuthorized { api_key_id, ..authorized(Nanocredits::new(hold)) };
+                self.event(said, Some(request), &data)
+            }
+            What::Used { request, tokens } => {
+                self.event(said, Some(request), &UsageRecorded { api_key_id, ..used(tokens) })
+            }
             What::Deducted { request, claim } => {
                 self.event(said, Some(request), &CreditsDeducted { amount: Nanocredits::new(claim) })
             }
@@ -406,12 +474,30 @@ impl Inner {
             (key, (lease.granted, lease.returned, lease.charged, lease.held, lease.closed))
         });
         same("leases", stored, expected);
+        self.compare_keys(maps).await;
         self.compare_requests(maps).await;
         self.compare_lives(maps).await;
 
         let (position, generation): (i64, i64) = self.row("select position, generation from ledger.head").await;
         // The prices were first.
         assert_eq!((position as u64, generation as u64), (maps.events + 1, maps.generation), "ledger.head");
+    }
+
+    async fn compare_keys(&mut self, maps: &Maps) {
+        let spent = "select api_key_id, held, charged from ledger.key_spending where held <> 0 or charged <> 0";
+        let rows: Vec<(Uuid, i64, i64)> = self.rows(spent).await;
+        let stored = rows.into_iter().map(|(key, held, charged)| (key, (held, charged)));
+        let expected = maps.keys.iter().zip(&self.keys).map(|(key, id)| (id.0, (key.held, key.charged)));
+        same("key_spending", stored, expected.filter(|(_, spending)| *spending != (0, 0)));
+
+        let promised = "select request_id, api_key_id, gateway, amount from ledger.key_reservations";
+        let rows: Vec<(Uuid, Uuid, Uuid, i64)> = self.rows(promised).await;
+        let stored = rows.into_iter().map(|(request, key, gateway, amount)| (request, (key, gateway, amount)));
+        let expected = maps.promises.iter().map(|(request, promise)| {
+            let (key, life) = (self.keys[promise.account].0, self.lives[promise.life].0);
+            (self.requests[request].0, (key, life, promise.amount))
+        });
+        same("key_reservations", stored, expected);
     }
 
     async fn compare_requests(&mut self, maps: &Maps) {

@@ -128,6 +128,7 @@ impl Story {
             api_key_id: key,
             kind: RequestKind::Chat,
             model: SONNET.into(),
+            fallbacks: Vec::new(),
             upstream: "live".into(),
             streamed: true,
             hold,

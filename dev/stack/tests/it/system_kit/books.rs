@@ -34,7 +34,38 @@ impl World {
     /// The providers' bills, by request.
     pub(crate) fn bill(&self) -> Bill {
         let lines = |simulator: &Simulator| simulator.bill_by_request().expect("the provider tells its bill");
-        blocking(|| self.simulators().flat_map(lines).collect())
+        let mut bill = Bill::new();
+        for (id, line) in blocking(|| self.simulators().flat_map(lines).collect::<Vec<_>>()) {
+            match bill.get_mut(&id) {
+                // Where one failed and another was asked, the one that answered counts. Only what was given up may be billed
+                // beside it.
+                Some(other) => {
+                    let is_free = |line: &Value| line["cost_usd"] == "0" || line["status"] == "cancelled";
+                    assert!(is_free(other) || is_free(&line), "{id} is billed twice: {other}, {line}");
+                    if is_free(other) {
+                        *other = line;
+                    }
+                }
+                None => drop(bill.insert(id, line)),
+            }
+        }
+        bill
+    }
+
+    /// The provider of live traffic by its place in the list of upstreams.
+    pub(crate) fn provider(&self, index: usize) -> &Simulator {
+        &self.live[index]
+    }
+
+    /// From now on this provider does so with every request.
+    pub(crate) fn wish(&self, index: usize, wishes: &str) {
+        blocking(|| self.provider(index).wish(wishes).expect("the provider knows the wish"));
+    }
+
+    /// Calls that this provider has heard of.
+    pub(crate) fn calls(&self, index: usize) -> u64 {
+        let bill = blocking(|| self.provider(index).bill().expect("the provider tells its bill"));
+        bill["requests"].as_u64().expect("a number")
     }
 
     /// What the providers were asked under this request id, if they were.
@@ -49,7 +80,7 @@ impl World {
 
     /// The provider of live traffic, where it is another one than the sandbox's.
     pub(crate) fn live_provider(&self) -> &Simulator {
-        self.live.as_ref().unwrap_or(self.stack.simulator())
+        self.live.first().unwrap_or(self.stack.simulator())
     }
 
     fn simulators(&self) -> impl Iterator<Item = &Simulator> {

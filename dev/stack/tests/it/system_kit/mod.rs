@@ -11,7 +11,7 @@ mod wishes;
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use stack::local::{Account, Provider, Stack, StackOptions};
@@ -30,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A running system.
 pub(crate) struct World {
     pub(crate) stack: Stack,
-    /// Answers live traffic, where it is another one than the sandbox's.
-    live: Option<Simulator>,
+    /// Answer live traffic, where they are others than the sandbox's.
+    live: Vec<Simulator>,
     db: PgPool,
     debts: books::Debts,
 }
@@ -47,7 +47,7 @@ impl World {
         let stack = blocking(|| Stack::start_with(options).expect("the system starts"));
         let pool = PgPoolOptions::new().max_connections(4);
         let db = pool.connect_lazy(&stack.database_url()).expect("the database's address makes sense");
-        Self { stack, live: None, db, debts: books::Debts::default() }
+        Self { stack, live: Vec::new(), db, debts: books::Debts::default() }
     }
 
     /// With a provider for live traffic beside the sandbox's simulator.
@@ -55,7 +55,28 @@ impl World {
         let live = blocking(|| Simulator::start().expect("the provider starts"));
         let base_url = Some(format!("{}/v1", live.url()));
         let provider = Some(Provider { base_url, api_key: "vck_live_secret".to_owned() });
-        Self { live: Some(live), ..Self::start_with(StackOptions { provider, ..StackOptions::default() }) }
+        Self { live: vec![live], ..Self::start_with(StackOptions { provider, ..StackOptions::default() }) }
+    }
+
+    /// With a list of upstreams: for each of these, a provider that takes its own key only, and its members of the list beside
+    /// name, address and key. It is called `a`, `b`, `c` by its place.
+    pub(crate) fn start_with_upstreams(listed: &[Value], mut options: StackOptions) -> Self {
+        let mut live = Vec::new();
+        let mut list = Vec::new();
+        for (members, name) in listed.iter().zip(["a", "b", "c"]) {
+            let key = upstream_key(name);
+            let provider = blocking(|| Simulator::start_with_key(&key).expect("the provider starts"));
+            let key_env = format!("KEY_OF_{}", name.to_uppercase());
+            let mut upstream =
+                json!({ "name": name, "base_url": format!("{}/v1", provider.url()), "key_env": key_env });
+            let own = members.as_object().cloned().unwrap_or_default();
+            upstream.as_object_mut().expect("an object").extend(own);
+            options.env.push((key_env, key));
+            list.push(upstream);
+            live.push(provider);
+        }
+        options.env.push(("LAYERS_UPSTREAMS".to_owned(), Value::from(list).to_string()));
+        Self { live, ..Self::start_with(options) }
     }
 
     /// An account with so many credits, and a key for it and for its sandbox.
@@ -116,6 +137,11 @@ impl World {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// The key that an upstream of [`World::start_with_upstreams`] takes.
+pub(crate) fn upstream_key(name: &str) -> String {
+    format!("sk_of_upstream_{name}_only")
 }
 
 /// Runs something that blocks.
