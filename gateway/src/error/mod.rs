@@ -151,6 +151,10 @@ pub enum Error {
     HistoryNotBuilt,
     /// The account has no request of this id: there is none, or it is another's.
     NoReceipt,
+    /// The account has no such request: there is none, or it is another's.
+    NoGeneration,
+    /// The request still runs.
+    GenerationRuns,
     /// The log's public form has nothing at this path.
     NotInLog {
         /// What was asked.

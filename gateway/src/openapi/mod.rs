@@ -151,13 +151,15 @@ fn in_query(query: operation::SchemaOf) -> Vec<Value> {
         SchemaGenerator::new(SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true));
     let schema = query(&mut own).to_value();
     let members = schema["properties"].as_object().cloned().unwrap_or_default();
+    let needed: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let written = members.into_iter().map(|(name, mut schema)| {
         let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         // An absent parameter is absent, never null.
         if let Some(kinds) = schema.get("type").and_then(Value::as_array) {
             schema["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
         }
-        json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+        let required = needed.contains(&name.as_str());
+        json!({ "name": name, "in": "query", "required": required, "description": description, "schema": schema })
     });
     written.collect()
 }
