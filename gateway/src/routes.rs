@@ -81,7 +81,9 @@ pub(crate) const API: &[Row] = &[
     Row {
         path: "/credits",
         handlers: || get(credits::show),
-        operations: &[Operation::get("What the account has").gives::<credits::Credits>()],
+        operations: &[Operation::get("What the account has, or had")
+            .asks::<credits::Wanted>()
+            .gives::<credits::Credits>()],
     },
     Row {
         path: "/key",

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
 use super::days::{Asked, Range, timestamp};
-use super::{Billing, asked, billing, credits, told, unreadable};
+use super::query::asked;
+use super::{Billing, billing, credits, told, unreadable};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::till::Caller;

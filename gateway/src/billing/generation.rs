@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::amount::Amount;
-use super::{Billing, asked, billing, told, unreadable};
+use super::query::asked;
+use super::{Billing, billing, told, unreadable};
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
 use crate::log::request::{Found, PAUSES, find};

@@ -17,20 +17,19 @@ mod days;
 pub mod generation;
 /// `GET /v1/key`.
 pub mod key;
+mod query;
 /// `GET /v1/usage`.
 pub mod usage;
 
 use std::time::Duration;
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemas::money::{MoneyError, Nanocredits};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::edge::Edge;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 
 /// The read models of usage.
 pub struct Billing {
@@ -73,14 +72,6 @@ fn credits(text: &str) -> Result<Nanocredits, Error> {
         tracing::error!(%error, text, "billing.unreadable");
         Error::CannotRead
     })
-}
-
-fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
-    let Query(asked) = query.map_err(|rejection| {
-        let message = format!("Invalid query: {}.", rejection.body_text().trim_end_matches('.'));
-        Invalid { code: Some("invalid_value"), param: None, message }
-    })?;
-    Ok(asked)
 }
 
 fn told(time: DateTime<Utc>) -> String {
