@@ -36,7 +36,11 @@ pub(crate) const OPEN_ROUTES: &[Row] = &[
         handlers: || get(metrics::show),
         operations: &[Operation::get("Counters, for Prometheus").gives_text()],
     },
-    Row { path: "/openapi.json", handlers: || get(openapi::show), operations: &[Operation::get("This document")] },
+    Row {
+        path: "/openapi.json",
+        handlers: || get(openapi::show),
+        operations: &[Operation::get("The OpenAPI document")],
+    },
     Row {
         path: "/ledger/checkpoint",
         handlers: || get(public::checkpoint),

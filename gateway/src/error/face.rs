@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Error;
+use super::code::listed;
 use crate::till::NotCarriedOut;
 use crate::upstream::Failure;
 
@@ -76,6 +77,7 @@ impl Face {
         code: Option<&'static str>,
         message: impl Into<String>,
     ) -> Self {
+        debug_assert!(listed(code, status), "{code:?} with {status} is not on the list");
         Self {
             status,
             kind,

@@ -1,20 +1,24 @@
 //! The OpenAPI document: written out of the tables of routes, in which every row describes itself, and out of the types that the
 //! handlers read and write. It is committed as `docs/openapi.json` and served at `/openapi.json`.
 
+mod error_body;
 mod operation;
+#[allow(dead_code, reason = "described, never made")]
 mod shapes;
+mod tables;
 
 use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use error_body::ErrorBody;
 pub(crate) use operation::{Operation, Row};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
-use shapes::ErrorBody;
 pub(crate) use shapes::{ChatRequest, EmbeddingsRequest, ImagesRequest, MessagesRequest, ResponsesRequest};
 
+pub use self::tables::with_tables;
 use crate::{admin, routes};
 
 /// Who may call a path.
