@@ -2,7 +2,7 @@
 //!
 //! | phase | costs |
 //! |---|---|
-//! | the request of an answer's id, where that is what was sent | one look at the account's requests of the last day, newest first |
+//! | the request of an answer's id, where that is what was sent | a look at the account's requests of the last day, newest first; where it is not there yet, some at those of the last minutes |
 //! | the request's events | one query by its id; for a request that is just ending a few, within a moment |
 
 use axum::extract::rejection::QueryRejection;
@@ -144,7 +144,7 @@ pub async fn show(
     let log = edge.log().ok_or(Error::CannotRead)?;
     let request = match id.parse::<Uuid>() {
         Ok(request) if request.get_version_num() == 7 => RequestId(request),
-        _ => by_answer(billing(&edge)?, caller.account_id, &id).await?,
+        _ => by_answer(&edge, caller.account_id, &id).await?,
     };
     let found = find(&edge, log, caller.account_id, request).await?;
     if found.events.is_empty() {
@@ -161,17 +161,20 @@ pub async fn show(
 }
 
 /// The answer's id is known from the read model, which is a moment behind.
-async fn by_answer(billing: &Billing, account: AccountId, answer: &str) -> Result<RequestId, Error> {
+async fn by_answer(edge: &Edge, account: AccountId, answer: &str) -> Result<RequestId, Error> {
     // No provider's id is longer than what is kept of it, and none has a NUL in it.
     if answer.len() > 200 || answer.contains('\0') {
         return Err(Error::NoGeneration);
     }
-    let since = Utc::now() - BY_ANSWER;
+    let (billing, now) = (billing(edge)?, Utc::now());
+    let mut since = now - BY_ANSWER;
     for pause in PAUSES {
         if let Some(request) = billing.request_of_answer(account, answer, since).await.map_err(unreadable)? {
             return Ok(request);
         }
         tokio::time::sleep(pause).await;
+        // What comes meanwhile is of a request that ran a moment ago.
+        since = TimeDelta::from_std(edge.till().request_limit()).map_or(since, |longest| now - longest);
     }
     Err(Error::NoGeneration)
 }

@@ -58,7 +58,7 @@ fn write() -> Value {
             let mut content = Map::new();
             content.insert(operation.gives.0.to_owned(), json!({ "schema": operation.gives.1(&mut generator) }));
             if operation.streams {
-                content.insert("text/event-stream".to_owned(), json!({ "schema": { "type": "string" } }));
+                content.insert("text/event-stream".to_owned(), json!({}));
             }
             let mut written = json!({
                 "operationId": operation_id(operation.method, &path),

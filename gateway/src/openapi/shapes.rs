@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 
 /// A chat completion, as OpenAI describes it.
 #[derive(JsonSchema)]
+#[schemars(extend("dependentSchemas" = {
+    "stream_options": { "properties": { "stream": { "const": true } }, "required": ["stream"] },
+    "top_logprobs": { "properties": { "logprobs": { "const": true } }, "required": ["logprobs"] },
+}))]
 pub(crate) struct ChatRequest {
     /// An id of `GET /v1/models`, or another name of it.
     #[schemars(length(min = 1))]
