@@ -32,6 +32,7 @@ const BY_ANSWER: TimeDelta = TimeDelta::hours(24);
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// A response's `x-request-id`; or, for a day, the `id` of the answer in it.
+    #[schemars(length(min = 1))]
     id: String,
 }
 
