@@ -221,6 +221,11 @@ fn generation(request: RequestId, found: &Found) -> Result<Generation, MoneyErro
                     shown.status = UsageStatus::Cancelled.name();
                 }
             }
+            // In the words of `usage_logs`.
+            Payload::AuthorizationExpired(_) if !used => {
+                shown.error_code = Some("gateway_silent");
+                shown.error_message = Some("its gateway fell silent and was fenced; nothing was charged".to_owned());
+            }
             _ => {}
         }
     }
