@@ -82,6 +82,14 @@ impl Balances {
     }
 }
 
+/// When; now, where it is not said.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "the query is read member by member: see `AsOf`; this describes it")]
+pub struct Wanted {
+    /// A position of the ledger (from 1 on), or a time (RFC 3339).
+    as_of: Option<String>,
+}
+
 /// `GET /v1/credits`, now or as of a position or time.
 ///
 /// # Errors

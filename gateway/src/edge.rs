@@ -4,6 +4,7 @@ use std::time::Duration;
 use schemas::money::Nanocredits;
 use tokio_util::sync::CancellationToken;
 
+use crate::billing::Billing;
 use crate::config::{Config, Network, OnDisconnect};
 use crate::credits::Balances;
 use crate::error::Error;
@@ -34,6 +35,7 @@ struct Inner {
     failures: Failures,
     balances: Option<Balances>,
     log: Option<Log>,
+    billing: Option<Billing>,
     metrics: Metrics,
     cut: CancellationToken,
 }
@@ -46,6 +48,7 @@ impl Edge {
     pub fn new(config: &Config, till: Till) -> anyhow::Result<Self> {
         let balances = config.database_url.as_deref().map(Balances::open).transpose()?;
         let log = config.database_url.as_deref().map(Log::open).transpose()?;
+        let billing = config.database_url.as_deref().map(Billing::open).transpose()?;
         let simulator = config.simulator.clone().map(|setup| Arc::new(Upstreams::new(vec![setup])));
         let live = match (&config.live[..], &config.simulator) {
             ([], _) => None,
@@ -68,6 +71,7 @@ impl Edge {
             failures: Failures::default(),
             balances,
             log,
+            billing,
             metrics: Metrics::default(),
             cut: CancellationToken::new(),
         })))
@@ -106,6 +110,11 @@ impl Edge {
     /// The ledger's log, if there is a database.
     pub fn log(&self) -> Option<&Log> {
         self.0.log.as_ref()
+    }
+
+    /// The read models of usage, if there is a database.
+    pub fn billing(&self) -> Option<&Billing> {
+        self.0.billing.as_ref()
     }
 
     /// What becomes of a stream whose client leaves.

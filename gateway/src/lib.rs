@@ -91,6 +91,9 @@ pub mod models;
 // `GET /v1/credits`.
 pub mod credits;
 
+// `GET /v1/key`, `/v1/generation`, `/v1/usage`, and the old dashboard's routes.
+pub mod billing;
+
 // Receipts, and the public form of the ledger's log.
 pub mod log;
 

@@ -8,7 +8,9 @@ use axum::http::header;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use schemas::receipt::Receipt;
 
+use crate::billing::{dashboard, generation, key, usage};
 use crate::chat::CHAT;
 use crate::edge::Edge;
 use crate::embeddings::EMBEDDINGS;
@@ -34,7 +36,11 @@ pub(crate) const OPEN_ROUTES: &[Row] = &[
         handlers: || get(metrics::show),
         operations: &[Operation::get("Counters, for Prometheus").gives_text()],
     },
-    Row { path: "/openapi.json", handlers: || get(openapi::show), operations: &[Operation::get("This document")] },
+    Row {
+        path: "/openapi.json",
+        handlers: || get(openapi::show),
+        operations: &[Operation::get("The OpenAPI document")],
+    },
     Row {
         path: "/ledger/checkpoint",
         handlers: || get(public::checkpoint),
@@ -79,12 +85,47 @@ pub(crate) const API: &[Row] = &[
     Row {
         path: "/credits",
         handlers: || get(credits::show),
-        operations: &[Operation::get("What the account has").gives::<credits::Credits>()],
+        operations: &[Operation::get("What the account has, or had")
+            .asks::<credits::Wanted>()
+            .gives::<credits::Credits>()],
+    },
+    Row {
+        path: "/key",
+        handlers: || get(key::show),
+        operations: &[Operation::get("The key that asks: its limits, and what it used").gives::<key::Shown>()],
+    },
+    Row {
+        path: "/generation",
+        handlers: || get(generation::show),
+        operations: &[Operation::get("What a request used and cost, at once")
+            .asks::<generation::Wanted>()
+            .gives::<generation::Shown>()],
+    },
+    Row {
+        path: "/usage",
+        handlers: || get(usage::show),
+        operations: &[Operation::get("What the account used, by day, model and key")
+            .asks::<usage::Wanted>()
+            .gives::<usage::Page>()],
+    },
+    Row {
+        path: "/dashboard/billing/subscription",
+        handlers: || get(dashboard::subscription),
+        operations: &[
+            Operation::get("What can be spent this month, for chat front-ends").gives::<dashboard::Subscription>()
+        ],
+    },
+    Row {
+        path: "/dashboard/billing/usage",
+        handlers: || get(dashboard::usage),
+        operations: &[Operation::get("What was charged, by day and model, for chat front-ends")
+            .asks::<dashboard::Wanted>()
+            .gives::<dashboard::Usage>()],
     },
     Row {
         path: "/receipts/{request_id}",
         handlers: || get(receipt::show),
-        operations: &[Operation::get("Proofs that a request's events are in the log (schemas/json/receipt.v1.json)")],
+        operations: &[Operation::get("Proofs that a request's events are in the log").gives::<Receipt>()],
     },
 ];
 

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Error;
+use super::code::listed;
 use crate::till::NotCarriedOut;
 use crate::upstream::Failure;
 
@@ -76,6 +77,7 @@ impl Face {
         code: Option<&'static str>,
         message: impl Into<String>,
     ) -> Self {
+        debug_assert!(listed(code, status), "{code:?} with {status} is not on the list");
         Self {
             status,
             kind,
@@ -268,6 +270,18 @@ impl Error {
                 Some("receipt_not_found"),
                 "This account has no request with this id. It is the x-request-id of a response.",
             ),
+            Self::NoGeneration => Face::invalid(
+                StatusCode::NOT_FOUND,
+                Some("generation_not_found"),
+                "This account has no request with this id. It is the x-request-id of a response, or, for a day, the id of the \
+                 answer in it.",
+            ),
+            Self::GenerationRuns => Face::invalid(
+                StatusCode::NOT_FOUND,
+                Some("generation_not_finished"),
+                "This request has not ended yet. Please try again.",
+            )
+            .after(Duration::from_secs(1)),
             Self::NotInLog { asked } => {
                 let message = format!("The log has nothing at '{asked}' yet.");
                 Face::invalid(StatusCode::NOT_FOUND, Some("not_in_log"), message)
@@ -366,6 +380,8 @@ impl Error {
             | Self::NoAccountThen
             | Self::ModelNotFound { .. }
             | Self::NoReceipt
+            | Self::NoGeneration
+            | Self::GenerationRuns
             | Self::NotInLog { .. } => "invalid",
         }
     }

@@ -1,10 +1,14 @@
 //! Everything that can go wrong for a client, by name. [`Error::face`] says how each one looks: OpenAI's body, a status,
 //! headers that tell SDKs whether to try again, and the label of a metric.
 
+/// All codes.
+pub mod code;
 mod command;
 mod dialect;
 mod face;
 mod key_cap;
+#[cfg(test)]
+mod one_of_each;
 
 use std::time::Duration;
 
@@ -151,6 +155,10 @@ pub enum Error {
     HistoryNotBuilt,
     /// The account has no request of this id: there is none, or it is another's.
     NoReceipt,
+    /// The account has no such request: there is none, or it is another's.
+    NoGeneration,
+    /// The request still runs.
+    GenerationRuns,
     /// The log's public form has nothing at this path.
     NotInLog {
         /// What was asked.
@@ -176,6 +184,7 @@ pub struct Invalid {
 impl Invalid {
     /// With a code, about a field.
     pub fn new(code: &'static str, param: impl Into<String>, message: impl Into<String>) -> Self {
+        debug_assert!(code::is_of_field(code), "{code} is not on the list");
         Self { code: Some(code), param: Some(param.into()), message: message.into() }
     }
 

@@ -6,6 +6,9 @@ pub mod public;
 
 mod read;
 
+// One request's events, at once.
+pub(crate) mod request;
+
 // `GET /v1/receipts/{request_id}`.
 pub mod receipt;
 

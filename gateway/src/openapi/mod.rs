@@ -1,20 +1,24 @@
 //! The OpenAPI document: written out of the tables of routes, in which every row describes itself, and out of the types that the
 //! handlers read and write. It is committed as `docs/openapi.json` and served at `/openapi.json`.
 
+mod error_body;
 mod operation;
+#[allow(dead_code, reason = "described, never made")]
 mod shapes;
+mod tables;
 
 use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use error_body::ErrorBody;
 pub(crate) use operation::{Operation, Row};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
-use shapes::ErrorBody;
 pub(crate) use shapes::{ChatRequest, EmbeddingsRequest, ImagesRequest, MessagesRequest, ResponsesRequest};
 
+pub use self::tables::with_tables;
 use crate::{admin, routes};
 
 /// Who may call a path.
@@ -54,7 +58,7 @@ fn write() -> Value {
             let mut content = Map::new();
             content.insert(operation.gives.0.to_owned(), json!({ "schema": operation.gives.1(&mut generator) }));
             if operation.streams {
-                content.insert("text/event-stream".to_owned(), json!({ "schema": { "type": "string" } }));
+                content.insert("text/event-stream".to_owned(), json!({}));
             }
             let mut written = json!({
                 "operationId": operation_id(operation.method, &path),
@@ -151,13 +155,15 @@ fn in_query(query: operation::SchemaOf) -> Vec<Value> {
         SchemaGenerator::new(SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true));
     let schema = query(&mut own).to_value();
     let members = schema["properties"].as_object().cloned().unwrap_or_default();
+    let needed: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let written = members.into_iter().map(|(name, mut schema)| {
         let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         // An absent parameter is absent, never null.
         if let Some(kinds) = schema.get("type").and_then(Value::as_array) {
             schema["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
         }
-        json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+        let required = needed.contains(&name.as_str());
+        json!({ "name": name, "in": "query", "required": required, "description": description, "schema": schema })
     });
     written.collect()
 }

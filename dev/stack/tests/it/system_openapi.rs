@@ -7,7 +7,7 @@ use super::system_kit::{World, blocking};
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_asked_by_the_document_is_answered_as_it_says() {
     let world = World::start();
-    let account = world.account("bench", "10");
+    let account = world.account("bench", "100000");
     let scratch = RunDir::temporary("openapi").expect("there is room");
     let script = place::checkout().join("dev/stack/sdk/openapi.py");
     let mut command = stack::sdk::openapi_script(&script).expect("the validators are installed");

@@ -1,6 +1,7 @@
 //! A client with a connection of its own for each request, so that it can leave in the middle, and that never waits for
 //! ever.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -23,6 +24,8 @@ const NOTHING_HANGS: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     address: String,
+    /// Its own address; the system's choice where none is named.
+    from: Option<Ipv4Addr>,
 }
 
 /// An answer, heard to its end.
@@ -48,7 +51,12 @@ pub(crate) struct Event(pub(crate) String);
 
 impl Client {
     pub(crate) fn new(url: &str) -> Self {
-        Self { address: url.trim_start_matches("http://").to_owned() }
+        Self { address: url.trim_start_matches("http://").to_owned(), from: None }
+    }
+
+    /// The same as seen from another address of this machine.
+    pub(crate) fn from(self, address: Ipv4Addr) -> Self {
+        Self { from: Some(address), ..self }
     }
 
     /// `POST /v1/chat/completions`, heard to its end.
@@ -93,7 +101,7 @@ impl Client {
 
     /// Sends a request, if the gateway takes it.
     pub(crate) async fn try_open(&self, mut request: Request<Full<Bytes>>) -> Result<Stream, String> {
-        let tcp = TcpStream::connect(&self.address).await.map_err(|error| format!("no connection: {error}"))?;
+        let tcp = self.connect().await.map_err(|error| format!("no connection: {error}"))?;
         let host = self.address.parse().map_err(|error| format!("{}: {error}", self.address))?;
         request.headers_mut().insert("host", host);
         let shaken = http1::handshake(TokioIo::new(tcp)).await;
@@ -104,6 +112,13 @@ impl Client {
         let (parts, body) = response.into_parts();
         let heard = BytesMut::new();
         Ok(Stream { status: parts.status.as_u16(), headers: parts.headers, body, heard, _connection: connections })
+    }
+
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else { return TcpStream::connect(&self.address).await };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        socket.connect(self.address.parse().map_err(std::io::Error::other)?).await
     }
 
     /// Sends bytes that need be no HTTP, and hears all that comes until the gateway closes the connection.
