@@ -4,13 +4,14 @@ use std::time::Duration;
 use schemas::money::Nanocredits;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Network, OnDisconnect, Patience};
+use crate::config::{Config, Network, OnDisconnect, OnceLimits, Patience};
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::failures::Failures;
 use crate::log::Log;
 use crate::message_limits::MessageLimits;
 use crate::metrics::Metrics;
+use crate::once::Answers;
 use crate::secret::HashedSecret;
 use crate::till::{Caller, Till};
 use crate::upstream::{Client, Connection};
@@ -34,6 +35,8 @@ struct Inner {
     failures: Failures,
     balances: Option<Balances>,
     log: Option<Log>,
+    answers: Option<Answers>,
+    once_limits: OnceLimits,
     metrics: Metrics,
     cut: CancellationToken,
 }
@@ -46,6 +49,7 @@ impl Edge {
     pub fn new(config: &Config, till: Till) -> anyhow::Result<Self> {
         let balances = config.database_url.as_deref().map(Balances::open).transpose()?;
         let log = config.database_url.as_deref().map(Log::open).transpose()?;
+        let answers = config.database_url.as_deref().map(Answers::open).transpose()?;
         Ok(Self(Arc::new(Inner {
             till,
             client: Client::new(config.patience),
@@ -61,6 +65,8 @@ impl Edge {
             failures: Failures::default(),
             balances,
             log,
+            answers,
+            once_limits: config.once_limits,
             metrics: Metrics::default(),
             cut: CancellationToken::new(),
         })))
@@ -104,6 +110,16 @@ impl Edge {
     /// The ledger's log, if there is a database.
     pub fn log(&self) -> Option<&Log> {
         self.0.log.as_ref()
+    }
+
+    /// Answers by idempotency key, if there is a database.
+    pub fn answers(&self) -> Option<&Answers> {
+        self.0.answers.as_ref()
+    }
+
+    /// For how long an idempotency key counts, and what is kept under it.
+    pub fn once_limits(&self) -> OnceLimits {
+        self.0.once_limits
     }
 
     /// What becomes of a stream whose client leaves.

@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use super::channel::channel;
 use super::cost::Cost;
 use super::course::Course;
+use super::ending::Ending;
 use super::order::{Order, Went};
 use super::{STOPPED, on_its_own};
 use crate::config::OnDisconnect;
 use crate::edge::Edge;
-use crate::error::Error;
+use crate::error::{Charged, Error};
 use crate::till::{Hold, Settled};
 use crate::upstream::{Answering, Failure};
 
@@ -42,17 +43,20 @@ const UNRATED: &str = "the usage could not be rated";
 pub(super) async fn begin(edge: &Edge, order: Order, hold: Hold, body: Bytes) -> Result<Response, Error> {
     let (client, channel) = channel();
     let (head, begun) = oneshot::channel();
+    let ending = Ending::default();
     let pump = Pump {
         edge: edge.clone(),
         course: Course::new(order.route, order.to_ask.connection.clone(), order.include_usage),
         order,
         client,
         head: Some(head),
+        ending: ending.clone(),
         first_byte: None,
     };
     edge.till().track().spawn(pump.run(hold, body));
-    begun.await.map_err(|_| Error::Internal)??;
+    begun.await.map_err(|_| Error::Crashed)??;
     let mut response = Response::new(Body::new(channel));
+    response.extensions_mut().insert(ending);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -67,6 +71,7 @@ struct Pump {
     course: Course,
     client: mpsc::Sender<Bytes>,
     head: Option<oneshot::Sender<Result<(), Error>>>,
+    ending: Ending,
     first_byte: Option<Instant>,
 }
 
@@ -190,6 +195,7 @@ impl Pump {
         let settled = self.settled(hold.settle(record)).await;
         match settled {
             Ok(settled) => {
+                self.ending.is(Charged::Yes);
                 let words = self.order.route.words();
                 let tail = self.course.tail(Cost { words, usage: &usage, source, charged: settled.charged });
                 // Gone or not: there is nothing left to do about it.
@@ -259,6 +265,7 @@ impl Pump {
             let _ = head.send(Err(error));
             return;
         }
+        self.ending.is(error.charged());
         self.edge.metrics().stream_broken(&error);
         let dialect = self.order.route.dialect();
         let event = dialect.stream_error(&error.face(), &self.order.request_id, self.course.events);

@@ -24,7 +24,7 @@ const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 /// Fetches the answer, settles it, and hands it out.
 pub(super) async fn answer(edge: &Edge, order: Order, hold: Hold, body: Bytes) -> Result<Response, Error> {
     let task = edge.till().track().spawn(fetch(edge.clone(), order, hold, body));
-    let (body, charged) = task.await.map_err(|_| Error::Internal)??;
+    let (body, charged) = task.await.map_err(|_| Error::Crashed)??;
     let mut response = json(body);
     if let Ok(charged) = HeaderValue::from_str(&charged.to_string()) {
         response.headers_mut().insert(COST, charged);
@@ -68,7 +68,7 @@ async fn fetch(edge: Edge, order: Order, hold: Hold, body: Bytes) -> Result<(Byt
     let (usage, source) = (record.usage, record.source);
     let settled = tokio::time::timeout(order.left_to_settle(), hold.settle(record)).await;
     let Ok(Ok(settled)) = settled else { return Err(Error::SettlementUnconfirmed) };
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Internal)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Crashed)?;
     let finished = order.finish.and_then(|finish| finish(text));
     let text = finished.as_deref().unwrap_or(text);
     let cost = Cost { words: order.route.words(), usage: &usage, source, charged: settled.charged };
