@@ -71,11 +71,11 @@ async fn under(
             answers.metrics().first();
             let request = Request::from_parts(head, Body::from(body.clone()));
             let running = run::start(sale, &edge, arrival, caller, claim, request, &body);
-            unclaimed.is_not();
+            unclaimed.forget();
             running.await.unwrap_or(Err(Error::Crashed))
         }
         Ok(Turn::Again(kept)) => {
-            unclaimed.is_not();
+            unclaimed.forget();
             answers.metrics().replayed();
             Ok(kept.into_response())
         }
@@ -83,7 +83,7 @@ async fn under(
             answers.metrics().refused(&error);
             // Where the database does not answer, the key may be claimed all the same.
             if !matches!(error, Error::AnswersUnavailable) {
-                unclaimed.is_not();
+                unclaimed.forget();
             }
             Err(error)
         }
@@ -95,7 +95,7 @@ async fn under(
 struct Unclaimed<'a>(Option<(&'a Edge, Claim)>);
 
 impl Unclaimed<'_> {
-    fn is_not(mut self) {
+    fn forget(mut self) {
         self.0 = None;
     }
 }

@@ -8,7 +8,7 @@ mod mutate;
 use bytes::Bytes;
 use schemas::event::{UsageSource, UsageStatus};
 use schemas::money::Nanocredits;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::cost::Cost;
 use super::course::Course;
@@ -40,7 +40,7 @@ pub(crate) fn body(bytes: &[u8]) {
         let filled = (ask.writes.limit == Limit::Unnamed).then_some(4_096);
         let sent = rewrite::upstream_body(&Bytes::copy_from_slice(bytes), route, &ask, MODEL, filled);
         let sent = std::str::from_utf8(&sent).expect("what is sent is text");
-        assert!(serde_json::from_str::<Value>(sent).is_ok(), "what is sent is JSON: {sent}");
+        assert!(serde_json::from_str::<&RawValue>(sent).is_ok(), "what is sent is JSON: {sent}");
         let sent = Object::parse(sent).expect("what is sent is an object without duplicates");
         assert_eq!(sent.get("model").map(str::trim), Some(&*format!("\"{MODEL}\"")), "the model is ours to name");
         let edited = |key: &str| EDITED.contains(&key) || filled.is_some() && key == route.words().limit;
@@ -160,7 +160,7 @@ fn whole(route: &'static dyn Route, bytes: &[u8]) {
     let charged = record.charge.min(hold);
     let cost = Cost { words: route.words(), usage: &record.usage, source: record.source, charged };
     let Some(answer) = cost.into_whole(text) else { return };
-    assert!(serde_json::from_str::<Value>(&answer).is_ok(), "what is answered is JSON: {answer}");
+    assert!(serde_json::from_str::<&RawValue>(&answer).is_ok(), "what is answered is JSON: {answer}");
     let kept = |text: &str| -> Vec<(String, String)> {
         let object = Object::parse(text).expect("an object without duplicates");
         let members = object.members().iter().filter(|member| member.key != "usage");
