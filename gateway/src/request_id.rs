@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use schemas::ids::RequestId;
@@ -42,7 +42,8 @@ pub async fn assign(State(edge): State<Edge>, mut request: Request, next: Next) 
         response.headers_mut().insert(HEADER, id);
     }
     let outcome = response.extensions().get::<Outcome>().map_or("ok", |outcome| outcome.0);
-    if response.status().is_server_error() {
+    // What failed after it was charged has a status of its own.
+    if response.status().is_server_error() || response.status() == StatusCode::FAILED_DEPENDENCY {
         tracing::warn!(request.id = %arrival.id, status = response.status().as_u16(), outcome, "request.failed");
     }
     edge.metrics().answered(outcome, arrival.at.elapsed());
