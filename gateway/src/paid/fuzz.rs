@@ -30,6 +30,8 @@ use crate::upstream::Failure;
 const EDITED: [&str; 4] = ["model", "stream_options", "size", "aspect_ratio"];
 /// The model that the body is rewritten for.
 const MODEL: &str = "some/model";
+/// Bytes that the model was sent.
+const SENT: u64 = 200;
 
 /// Any bytes as the body of a request, on every route: it is read or refused, its bounds can be computed, and what goes to the
 /// provider is the client's JSON, member by member the same text but for our documented edits.
@@ -71,13 +73,34 @@ pub(crate) fn stream(bytes: &[u8]) {
         for include_usage in [false, true] {
             let whole = heard(route, include_usage, bytes, &mut [bytes.len()].into_iter());
             let mut cuts = Cuts(bytes.len() as u64);
-            assert_eq!(heard(route, include_usage, bytes, &mut std::iter::repeat(1)), whole, "byte by byte");
             assert_eq!(heard(route, include_usage, bytes, &mut cuts), whole, "in pieces");
+            if include_usage {
+                assert_eq!(heard(route, include_usage, bytes, &mut std::iter::repeat(1)), whole, "byte by byte");
+                let lines = with_line_feeds(bytes);
+                assert_eq!(
+                    heard(route, include_usage, &lines, &mut [lines.len()].into_iter()),
+                    whole,
+                    "other line ends"
+                );
+            }
         }
     }
     for route in [&CHAT as &'static dyn Route, &RESPONSES, &MESSAGES, &EMBEDDINGS, &IMAGES] {
         whole(route, bytes);
     }
+}
+
+/// The same with line feeds for all three ends of a line, which mean the same.
+fn with_line_feeds(bytes: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' if at > 0 && bytes[at - 1] == b'\r' => {}
+            b'\r' => lines.push(b'\n'),
+            other => lines.push(*other),
+        }
+    }
+    lines
 }
 
 /// What came of a stream.
@@ -99,7 +122,7 @@ fn heard(
     bytes: &[u8],
     reads: &mut dyn Iterator<Item = usize>,
 ) -> Heard {
-    let (order, hold) = order(route, bytes.len() as u64);
+    let (order, hold) = order(route, SENT);
     let mut course = Course::new(route, order.to_ask.connection.clone(), include_usage);
     let mut got = Vec::new();
     let (mut rest, mut result) = (bytes, Ok(()));
@@ -145,7 +168,7 @@ fn heard(
 fn whole(route: &'static dyn Route, bytes: &[u8]) {
     let Some(text) = std::str::from_utf8(bytes).ok() else { return };
     let Some(said) = route.whole(text).filter(|said| said.error.is_none()) else { return };
-    let (order, hold) = order(route, bytes.len() as u64);
+    let (order, hold) = order(route, SENT);
     let told = Told { reported: said.usage, is_last: true };
     let went = Went {
         served_model: said.model.as_deref(),
