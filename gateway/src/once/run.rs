@@ -117,14 +117,15 @@ impl First {
 
     async fn stream(self, response: Response) {
         let Self { sale, edge, claim, until, reply } = self;
-        let ending = response.extensions().get::<Ending>().cloned();
+        let ending = response.extensions().get::<Ending>().cloned().unwrap_or_default();
         let (status, headers) = (response.status().as_u16(), keep::headers(response.headers()));
         let (head, body) = response.into_parts();
         let (client, channel) = paid::channel();
         // Gone already: the channel's end is, too.
         drop(reply.send(Ok(Response::from_parts(head, Body::new(channel)))));
         let mut recording = Recording::new(edge.once_limits().largest);
-        let left = pass(body, &client, &mut recording, edge.on_disconnect(), until).await;
+        let left = pass(body, &client, &mut recording, &ending, edge.on_disconnect(), until).await;
+        let left = left && ending.charged() == Charged::Unknown;
         if left {
             let event = sale.route.dialect().stream_error(
                 &Error::AnswerIncomplete.face(),
@@ -134,7 +135,7 @@ impl First {
             recording.push(event.as_bytes());
         }
         // A stream that is left is charged for what was delivered.
-        let charged = if left { Charged::Yes } else { ending.map_or(Charged::Unknown, |ending| ending.charged()) };
+        let charged = if left { Charged::Yes } else { ending.charged() };
         let kept = |body| Kept { request_id: claim.request_id, status, headers, body };
         let end = match (charged, recording.end()) {
             (Charged::Unknown, _) => return,
@@ -151,6 +152,7 @@ async fn pass(
     mut body: Body,
     client: &mpsc::Sender<Bytes>,
     recording: &mut Recording,
+    ending: &Ending,
     policy: OnDisconnect,
     mut until: tokio::time::Instant,
 ) -> bool {
@@ -176,6 +178,8 @@ async fn pass(
         if !heard {
             gone = true;
             match policy {
+                // Many leave with the last event, and do not wait for the end of the body.
+                _ if ending.is_near() => {}
                 OnDisconnect::Stop => return true,
                 OnDisconnect::Drain(limit) => until = until.min((Instant::now() + limit).into()),
             }

@@ -187,6 +187,7 @@ impl Pump {
 
     /// The answer is whole: settles it, then lets its last events go.
     async fn finish(mut self, hold: Hold, mut answering: Answering) {
+        self.ending.comes();
         let Some(record) = self.order.record(&self.went(UsageStatus::Success, None), Instant::now()) else {
             on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
             return self.report(Error::Internal).await;

@@ -252,6 +252,22 @@ async fn a_client_that_left_finds_what_was_done_for_it() {
     assert_eq!((&row["status"], &row["error_code"]), (&"cancelled".into(), &"client_gone".into()), "{row}");
     assert_eq!(row["output_tokens"], 25 * contents.len(), "charged is what comes again: {row}");
     assert_eq!(world.bill().len(), 2);
+
+    // Who leaves with the last event, as SDKs do, has not left before the end.
+    for number in 0..10 {
+        let once = format!("done {number}");
+        let headers = [("authorization", &*bearer), ("idempotency-key", &once)];
+        let body = streamed(chat(HAIKU, 100, TOKENS));
+        let mut stream = world.client().open(request(Method::POST, CHAT, &headers, body.to_string())).await;
+        let mut first = Vec::new();
+        while first.last().and_then(Event::data) != Some("[DONE]") {
+            first.push(stream.next().await.expect("the stream goes on"));
+        }
+        drop(stream);
+        let again = world.client().open(request(Method::POST, CHAT, &headers, body.to_string())).await;
+        assert_eq!(again.header(REPLAY), Some("true"));
+        assert_eq!(again.events().await, first);
+    }
     world.close().await;
 }
 
