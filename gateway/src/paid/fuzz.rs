@@ -200,8 +200,8 @@ fn events(bytes: &[u8]) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     while let Ok(Some(event)) = framer.cut() {
         let data = match sse::data(&event) {
             Data::None => None,
-            Data::At(range) => Some(event[range].to_vec()),
-            Data::Joined(lines) => Some(lines),
+            Data::At(range) => Some(without_time(&event[range])),
+            Data::Joined(lines) => Some(without_time(&lines)),
         };
         let other =
             event.split(|byte| b"\r\n".contains(byte)).filter(|line| !line.is_empty() && !line.starts_with(b"data:"));
@@ -212,6 +212,19 @@ fn events(bytes: &[u8]) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         events.push((rest.to_vec(), None));
     }
     events
+}
+
+/// Data without the time, which stands in a usage event of ours: a second may go by between two readings.
+fn without_time(data: &[u8]) -> Vec<u8> {
+    const CREATED: &[u8] = b"\"created\":";
+    match data.windows(CREATED.len()).position(|window| window == CREATED) {
+        None => data.to_vec(),
+        Some(at) => {
+            let (before, after) = data.split_at(at + CREATED.len());
+            let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            [before, &after[digits..]].concat()
+        }
+    }
 }
 
 /// Lengths of reads: from 1 to 64 bytes, the same ones for the same bytes.
