@@ -55,6 +55,20 @@ chaos: ## kill, pause and rob a running system under load, then prove its books 
 	@cargo build --quiet --release --workspace --bins
 	@exec $(target)/release/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
+# What libFuzzer needs of the compiler; without a sanitizer it is all in stable Rust.
+fuzz_flags := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1
+
+fuzz: ## libFuzzer over the readers of bodies and of streams, with coverage (DURATION=60 seconds each)
+	@host=$$(rustc -vV | sed -n 's/host: //p'); \
+	RUSTFLAGS='$(fuzz_flags)' cargo build --quiet --release --manifest-path gateway/fuzz/Cargo.toml --target-dir $(target)/fuzz --target $$host; \
+	for name in body stream; do \
+	  mkdir -p $(target)/fuzz/corpus/$$name; \
+	  $(target)/fuzz/$$host/release/$$name -max_total_time=$(DURATION) -max_len=4096 -timeout=5 -artifact_prefix=$(target)/fuzz/ \
+	    $(target)/fuzz/corpus/$$name gateway/fuzz/corpus/$$name; \
+	done
+
 bench: ## measure the system on this machine
 	@cargo build --quiet --release --workspace --bins
 	@exec $(target)/release/bench hot-account
@@ -69,4 +83,4 @@ prepare-sqlx: ## write .sqlx after a change of a query or a migration
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos bench books prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos fuzz bench books prepare-sqlx clean-data

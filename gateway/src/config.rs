@@ -52,6 +52,8 @@ pub struct Config {
     pub on_disconnect: OnDisconnect,
     /// How many messages a request may have, and how long.
     pub message_limits: MessageLimits,
+    /// What is kept under an idempotency key.
+    pub once_limits: OnceLimits,
     /// Who may ask from where.
     pub network: Network,
     /// The certificate, where TLS is spoken here.
@@ -65,6 +67,17 @@ pub struct Network {
     pub trusted_proxies: Vec<address::Network>,
     /// Web pages that may ask, as `https://chat.example.com`; none by default.
     pub cors_origins: Vec<HeaderValue>,
+}
+
+/// What is kept under an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnceLimits {
+    /// For how long an answer is.
+    pub keep: Duration,
+    /// The largest answer that is, bytes: a few images in base64.
+    pub largest: usize,
+    /// How long another request under the key waits for the first.
+    pub wait: Duration,
 }
 
 /// What becomes of a stream whose client leaves.
@@ -137,6 +150,16 @@ impl Config {
                 None | Some("stop") => OnDisconnect::Stop,
                 Some("drain") => OnDisconnect::Drain(seconds("LAYERS_DRAIN_STREAM_SECONDS", 60)?),
                 Some(other) => bail!("LAYERS_ON_DISCONNECT: '{other}' is neither 'stop' nor 'drain'"),
+            },
+            once_limits: OnceLimits {
+                keep: seconds("LAYERS_IDEMPOTENCY_SECONDS", 24 * 60 * 60)?.max(Duration::from_secs(1)),
+                largest: match variable("LAYERS_IDEMPOTENCY_MAX_BYTES") {
+                    Some(text) => text
+                        .parse()
+                        .with_context(|| format!("LAYERS_IDEMPOTENCY_MAX_BYTES: '{text}' is no number of bytes"))?,
+                    None => 32 * 1024 * 1024,
+                },
+                wait: seconds("LAYERS_IDEMPOTENCY_WAIT_SECONDS", 20)?,
             },
             network: Network {
                 trusted_proxies: list(variable("LAYERS_TRUSTED_PROXIES"), |network| {
@@ -221,6 +244,7 @@ mod tests {
             (&[("NATS_URL", "n"), ("LAYERS_CORS_ORIGINS", "https://a.example/chat")], "LAYERS_CORS_ORIGINS"),
             (&[("NATS_URL", "n"), ("LAYERS_TLS_CERT", "cert.pem")], "LAYERS_TLS_KEY"),
             (&[("NATS_URL", "n"), ("LAYERS_BODY_SECONDS", "soon")], "LAYERS_BODY_SECONDS"),
+            (&[("NATS_URL", "n"), ("LAYERS_IDEMPOTENCY_MAX_BYTES", "2G")], "LAYERS_IDEMPOTENCY_MAX_BYTES"),
             (&[("NATS_URL", "n"), ("LAYERS_ADMIN_LISTEN", "127.0.0.1:1")], "LAYERS_ADMIN_KEY"),
         ] {
             let error = read(variables).unwrap_err();

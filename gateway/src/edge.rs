@@ -5,13 +5,14 @@ use schemas::money::Nanocredits;
 use tokio_util::sync::CancellationToken;
 
 use crate::billing::Billing;
-use crate::config::{Config, Network, OnDisconnect};
+use crate::config::{Config, Network, OnDisconnect, OnceLimits};
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::failures::Failures;
 use crate::log::Log;
 use crate::message_limits::MessageLimits;
 use crate::metrics::Metrics;
+use crate::once::Answers;
 use crate::secret::HashedSecret;
 use crate::till::{Caller, Till};
 use crate::upstream::Upstreams;
@@ -36,6 +37,8 @@ struct Inner {
     balances: Option<Balances>,
     log: Option<Log>,
     billing: Option<Billing>,
+    answers: Option<Answers>,
+    once_limits: OnceLimits,
     metrics: Metrics,
     cut: CancellationToken,
 }
@@ -56,6 +59,7 @@ impl Edge {
             ([live], Some(setup)) if live.connection.is(&setup.connection) => simulator.clone(),
             (live, _) => Some(Arc::new(Upstreams::new(live.to_vec()))),
         };
+        let answers = config.database_url.as_deref().map(Answers::open).transpose()?;
         Ok(Self(Arc::new(Inner {
             till,
             live,
@@ -72,6 +76,8 @@ impl Edge {
             balances,
             log,
             billing,
+            answers,
+            once_limits: config.once_limits,
             metrics: Metrics::default(),
             cut: CancellationToken::new(),
         })))
@@ -115,6 +121,16 @@ impl Edge {
     /// The read models of usage, if there is a database.
     pub fn billing(&self) -> Option<&Billing> {
         self.0.billing.as_ref()
+    }
+
+    /// Answers by idempotency key, if there is a database.
+    pub fn answers(&self) -> Option<&Answers> {
+        self.0.answers.as_ref()
+    }
+
+    /// For how long an idempotency key counts, and what is kept under it.
+    pub fn once_limits(&self) -> OnceLimits {
+        self.0.once_limits
     }
 
     /// What becomes of a stream whose client leaves.

@@ -43,8 +43,25 @@ pub mod secret;
 /// What every route needs.
 pub mod edge;
 
+// `Idempotency-Key`, around the way of a paid request.
+pub mod once;
+
 // The way of every request that costs money.
 mod paid;
+
+/// What a fuzzer drives: the readers of what comes from outside.
+#[cfg(feature = "fuzz")]
+pub mod fuzz {
+    /// Any bytes as the body of a request.
+    pub fn body(bytes: &[u8]) {
+        crate::paid::fuzz::body(bytes);
+    }
+
+    /// Any bytes as what a provider answers.
+    pub fn stream(bytes: &[u8]) {
+        crate::paid::fuzz::stream(bytes);
+    }
+}
 
 // `POST /v1/chat/completions`.
 mod chat;

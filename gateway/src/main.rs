@@ -1,5 +1,7 @@
 //! The gateway's process.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use futures_util::future::OptionFuture;
 use gateway::config::Config;
@@ -10,6 +12,9 @@ use gateway::{routes, serve, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Answers whose idempotency key counts no longer stay for so long at most.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -61,9 +66,17 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     };
+    // So that what is forgotten is soon gone as well.
+    let swept = async {
+        match edge.answers() {
+            Some(answers) => answers.sweep(edge.once_limits().keep.min(SWEEP_EVERY)).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = async { tokio::join!(clients, operators, signalled) } => {}
         () = renewed => {}
+        () = swept => {}
     }
     till.close(config.drain).await;
     Ok(())

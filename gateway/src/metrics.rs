@@ -21,8 +21,8 @@ const SECONDS_HELP: &str = "From the arrival of a request to the head of its res
 const BROKEN: &str = "layers_streams_broken_total";
 const BROKEN_HELP: &str = "Streams that ended with an error after they had begun.";
 
-/// How requests end: the labels of [`Error::label`], and `ok`.
-const OUTCOMES: [&str; 14] = [
+/// How requests end: the labels of [`Error::label`], `ok`, and `replayed` for an answer that was given before.
+const OUTCOMES: [&str; 15] = [
     "ok",
     "invalid",
     "not_authenticated",
@@ -36,6 +36,7 @@ const OUTCOMES: [&str; 14] = [
     "provider_denied",
     "settlement_unconfirmed",
     "cannot_read",
+    "replayed",
     "internal",
 ];
 
@@ -155,10 +156,14 @@ pub async fn show(State(edge): State<Edge>) -> impl IntoResponse {
     edge.metrics().write(&mut out);
     write_till(edge.till().metrics(), &mut out);
     upstreams::write(edge.all_upstreams().map(|list| &**list), &mut out);
+    if let Some(answers) = edge.answers() {
+        answers.metrics().write(&mut out);
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out)
 }
 
-fn head(out: &mut String, name: &str, help: &str, kind: &str) {
+/// The lines before a metric.
+pub(crate) fn head(out: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 

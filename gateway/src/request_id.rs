@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use schemas::ids::RequestId;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::edge::Edge;
 use crate::error::{Dialect, Outcome};
+use crate::once::Again;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Where Anthropic's clients look for it.
@@ -31,15 +32,18 @@ pub async fn assign(State(edge): State<Edge>, mut request: Request, next: Next) 
     request.extensions_mut().insert(arrival);
     let dialect = Dialect::of_path(request.uri().path());
     let mut response = next.run(request).await;
+    // An answer that is given again keeps the id by which its charge is found.
+    let id = response.extensions().get::<Again>().map_or(arrival.id, |again| again.0);
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    if let Ok(id) = HeaderValue::from_str(arrival.id.0.as_hyphenated().encode_lower(&mut text)) {
+    if let Ok(id) = HeaderValue::from_str(id.0.as_hyphenated().encode_lower(&mut text)) {
         if dialect == Dialect::Anthropic {
             response.headers_mut().insert(ANTHROPIC_HEADER, id.clone());
         }
         response.headers_mut().insert(HEADER, id);
     }
     let outcome = response.extensions().get::<Outcome>().map_or("ok", |outcome| outcome.0);
-    if response.status().is_server_error() {
+    // What failed after it was charged has a status of its own.
+    if response.status().is_server_error() || response.status() == StatusCode::FAILED_DEPENDENCY {
         tracing::warn!(request.id = %arrival.id, status = response.status().as_u16(), outcome, "request.failed");
     }
     edge.metrics().answered(outcome, arrival.at.elapsed());

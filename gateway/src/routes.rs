@@ -22,7 +22,7 @@ use crate::openapi::{Operation, Row};
 use crate::paid::Sale;
 use crate::request_id::Arrival;
 use crate::responses::RESPONSES;
-use crate::{admin, credits, door, entrance, health, metrics, models, openapi, paid, request_id};
+use crate::{admin, credits, door, entrance, health, metrics, models, once, openapi, paid, request_id};
 
 /// Routes without a key.
 pub(crate) const OPEN_ROUTES: &[Row] = &[
@@ -53,8 +53,8 @@ pub(crate) const OPEN_ROUTES: &[Row] = &[
     },
 ];
 
-const CHATS: &[Operation] = &[Operation::post("A chat completion").takes::<openapi::ChatRequest>().streams()];
-const MAKES_IMAGES: &[Operation] = &[Operation::post("Images").takes::<openapi::ImagesRequest>()];
+const CHATS: &[Operation] = &[Operation::post("A chat completion").takes::<openapi::ChatRequest>().streams().once()];
+const MAKES_IMAGES: &[Operation] = &[Operation::post("Images").takes::<openapi::ImagesRequest>().once()];
 const LISTS_MODELS: &[Operation] =
     &[Operation::get("The models that the key may ask, with their prices").gives::<models::List>()];
 const SHOWS_A_MODEL: &[Operation] = &[Operation::get("A model").gives::<models::Entry>()];
@@ -65,12 +65,12 @@ pub(crate) const API: &[Row] = &[
     Row {
         path: "/responses",
         handlers: || paid(&RESPONSES),
-        operations: &[Operation::post("A response").takes::<openapi::ResponsesRequest>().streams()],
+        operations: &[Operation::post("A response").takes::<openapi::ResponsesRequest>().streams().once()],
     },
     Row {
         path: "/embeddings",
         handlers: || paid(&EMBEDDINGS),
-        operations: &[Operation::post("Embeddings").takes::<openapi::EmbeddingsRequest>()],
+        operations: &[Operation::post("Embeddings").takes::<openapi::EmbeddingsRequest>().once()],
     },
     Row { path: "/images/generations", handlers: || paid(&IMAGES), operations: MAKES_IMAGES },
     Row {
@@ -78,7 +78,8 @@ pub(crate) const API: &[Row] = &[
         handlers: || paid(&MESSAGES),
         operations: &[Operation::post("A message, for Anthropic's clients")
             .takes::<openapi::MessagesRequest>()
-            .streams()],
+            .streams()
+            .once()],
     },
     Row { path: "/models", handlers: || get(models::list), operations: LISTS_MODELS },
     Row { path: "/models/{*id}", handlers: || get(models::one), operations: SHOWS_A_MODEL },
@@ -149,7 +150,7 @@ fn original(route: &'static dyn paid::Route) -> MethodRouter<Edge> {
 }
 
 fn sold(sale: Sale) -> MethodRouter<Edge> {
-    post(move |edge, arrival, caller, request| paid::answer(sale, edge, arrival, caller, request))
+    post(move |edge, arrival, caller, request| once::answer(sale, edge, arrival, caller, request))
 }
 
 /// Whether a path, by its pattern, needs no key.

@@ -161,6 +161,25 @@ async function limitReached() {
   return null;
 }
 
+async function repeated() {
+  const once = { headers: { "Idempotency-Key": "story.mjs" } };
+  const request = says("prompt_tokens=20 completion_tokens=30");
+  const first = await create(request, once).withResponse();
+  const again = await create(request, once).withResponse();
+  const onceStreamed = { headers: { "Idempotency-Key": "story.mjs, streamed" } };
+  const streams = [];
+  for (let times = 0; times < 2; times += 1) {
+    streams.push(JSON.stringify(await all(await create({ ...request, stream: true }, onceStreamed))));
+  }
+  return {
+    replays: [first, again].map(({ response }) => response.headers.get("x-layers-idempotent-replay")),
+    request_ids: [first, again].map(({ data }) => data._request_id),
+    is_the_same: JSON.stringify(first.data) === JSON.stringify(again.data),
+    is_the_same_stream: streams[0] === streams[1],
+    reused: await error(() => create(says("completion_tokens=1"), once)),
+  };
+}
+
 async function brokenStream() {
   let heard = 0;
   const listen = async () => {
@@ -190,5 +209,6 @@ console.log(
       provider_failed: await error(() => create(says("status=500"), { maxRetries: 0 })),
     },
     broken_stream: await brokenStream(),
+    repeated: await repeated(),
   }),
 );

@@ -149,6 +149,21 @@ def limit_reached():
     return None
 
 
+def repeated():
+    once = {"extra_headers": {"Idempotency-Key": "story.py"}}
+    request = says("prompt_tokens=20 completion_tokens=30")
+    first, again = (client.chat.completions.with_raw_response.create(**request, **once) for _ in range(2))
+    once_streamed = {"extra_headers": {"Idempotency-Key": "story.py, streamed"}}
+    streams = [list(client.chat.completions.create(**request, stream=True, **once_streamed)) for _ in range(2)]
+    return {
+        "replays": [raw.headers.get("x-layers-idempotent-replay") for raw in (first, again)],
+        "request_ids": [raw.parse()._request_id for raw in (first, again)],
+        "is_the_same": first.content == again.content,
+        "is_the_same_stream": streams[0] == streams[1],
+        "reused": error(lambda: client.chat.completions.create(**says("completion_tokens=1"), **once)),
+    }
+
+
 def broken_stream():
     heard = []
 
@@ -182,6 +197,7 @@ print(
                 ),
             },
             "broken_stream": broken_stream(),
+            "repeated": repeated(),
         }
     )
 )

@@ -67,6 +67,7 @@ fn anthropic_type(face: &Face) -> &'static str {
         StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
         StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
         StatusCode::GATEWAY_TIMEOUT => "timeout_error",
+        StatusCode::FAILED_DEPENDENCY => "api_error",
         status if status.is_client_error() => "invalid_request_error",
         _ => "api_error",
     }

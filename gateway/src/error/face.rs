@@ -7,8 +7,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Error;
 use super::code::listed;
+use super::{Charged, Error};
 use crate::till::NotCarriedOut;
 use crate::upstream::Failure;
 
@@ -105,6 +105,20 @@ impl Face {
         self
     }
 
+    /// It cost money: by no word of it must anybody try again, neither by the header nor by the status, which is all that some
+    /// SDKs look at. They take 408, 409, 429 and 500 on as a reason to.
+    fn after_charge(mut self) -> Self {
+        let status = self.status;
+        let is_tried_again =
+            matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+                || status.is_server_error();
+        if is_tried_again {
+            self.status = StatusCode::FAILED_DEPENDENCY;
+        }
+        self.retry_after = None;
+        self.never_retry()
+    }
+
     /// OpenAI's body: `{"error":{"message","type","param","code"}}`.
     pub fn body(&self) -> String {
         serde_json::to_string(&Envelope { error: self.members() }).unwrap_or_default()
@@ -129,6 +143,14 @@ impl Face {
 impl Error {
     /// How this looks to a client.
     pub fn face(&self) -> Face {
+        let face = self.told();
+        match self.charged() {
+            Charged::No => face,
+            Charged::Yes | Charged::Unknown => face.after_charge(),
+        }
+    }
+
+    fn told(&self) -> Face {
         match self {
             Self::NoKey => Face::invalid(
                 StatusCode::UNAUTHORIZED,
@@ -225,7 +247,7 @@ impl Error {
                 unavailable("provider_not_configured", message).never_retry()
             }
             Self::Upstream(failure) => upstream(failure),
-            Self::UpstreamCharged(failure) => upstream(failure).never_retry(),
+            Self::UpstreamCharged(failure) => upstream(failure),
             Self::Stopping => {
                 unavailable("gateway_stopping", "The gateway had to stop before the answer came. Please try again.")
                     .after(Duration::from_secs(1))
@@ -233,14 +255,14 @@ impl Error {
             Self::StoppingCharged => unavailable(
                 "gateway_stopping",
                 "The gateway had to stop before the answer ended. What was delivered is charged.",
-            )
-            .never_retry(),
-            Self::SettlementUnconfirmed => unavailable(
-                "settlement_unconfirmed",
+            ),
+            Self::SettlementUnconfirmed => Face::new(
+                StatusCode::FAILED_DEPENDENCY,
+                UNAVAILABLE,
+                Some("settlement_unconfirmed"),
                 "The answer is ready, but its charge could not be confirmed in time. It will be settled; a retry would \
                  be charged as well.",
-            )
-            .never_retry(),
+            ),
             Self::CannotRead => {
                 unavailable("read_model_unavailable", "This cannot be read right now. Please try again.")
                     .after(Duration::from_secs(1))
@@ -293,6 +315,18 @@ impl Error {
                 "This request cannot be proved by the ledger's log. Its operator has been told.",
             )
             .never_retry(),
+            Self::KeyReused => super::once::reused(),
+            Self::KeyInUse { retry_after } => super::once::in_use(*retry_after),
+            Self::AnswerGone { first } => super::once::gone(*first),
+            Self::AnswerIncomplete => super::once::incomplete(),
+            Self::AnswersUnavailable => super::once::unreachable(),
+            Self::Crashed => Face::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "server_error",
+                Some("answer_lost"),
+                "The server had an error while processing your request. What was charged for it, if anything, is found by its \
+                 x-request-id.",
+            ),
             Self::Internal => Face::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
@@ -360,7 +394,9 @@ impl Error {
             | Self::CannotAuthorize { .. }
             | Self::NoProvider { .. }
             | Self::Stopping
-            | Self::StoppingCharged => "unavailable",
+            | Self::StoppingCharged
+            | Self::KeyInUse { .. }
+            | Self::AnswersUnavailable => "unavailable",
             Self::Upstream(Failure::Refused { .. }) => "invalid",
             Self::Upstream(Failure::Denied { .. }) => "provider_denied",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
@@ -368,7 +404,7 @@ impl Error {
             Self::CannotRead | Self::NotYetProjected | Self::AsOfNotYetKnown { .. } | Self::HistoryNotBuilt => {
                 "cannot_read"
             }
-            Self::Internal | Self::Unprovable => "internal",
+            Self::Internal | Self::Crashed | Self::Unprovable => "internal",
             Self::UnknownRoute { .. }
             | Self::WrongMethod { .. }
             | Self::TooLarge
@@ -378,6 +414,9 @@ impl Error {
             | Self::Invalid(_)
             | Self::InvalidImage(_)
             | Self::NoAccountThen
+            | Self::KeyReused
+            | Self::AnswerGone { .. }
+            | Self::AnswerIncomplete
             | Self::ModelNotFound { .. }
             | Self::NoReceipt
             | Self::NoGeneration
@@ -513,8 +552,27 @@ mod tests {
 
     #[test]
     fn what_cost_money_is_never_tried_again() {
-        assert!(Error::UpstreamCharged(Failure::Cut).face().never_retry);
-        assert!(Error::SettlementUnconfirmed.face().never_retry);
+        let failures = [
+            Failure::Timeout,
+            Failure::Unreachable,
+            Failure::Busy { retry_after: 5 },
+            Failure::Limited { retry_after: 5 },
+            Failure::Cut,
+            Failure::Malformed,
+            Failure::Broken { status: 500 },
+            Failure::Denied { status: 402 },
+            Failure::Refused { status: 400, message: "no".into(), code: None, param: None },
+            Failure::Said { message: None },
+        ];
+        let charged = failures.into_iter().map(Error::UpstreamCharged);
+        for error in charged.chain([Error::StoppingCharged, Error::SettlementUnconfirmed, Error::Crashed]) {
+            let face = error.face();
+            let status = face.status.as_u16();
+            assert!(![408, 409, 429].contains(&status) && status < 500, "{error:?} is {status}");
+            assert!(face.never_retry && face.retry_after.is_none(), "{error:?}");
+        }
+        assert_eq!(Error::UpstreamCharged(Failure::Cut).face().status, StatusCode::FAILED_DEPENDENCY);
+        assert_eq!(Error::Upstream(Failure::Cut).face().status, StatusCode::BAD_GATEWAY, "nothing was charged");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! Everything that can go wrong for a client, by name. [`Error::face`] says how each one looks: OpenAI's body, a status,
 //! headers that tell SDKs whether to try again, and the label of a metric.
 
+mod charged;
 /// All codes.
 pub mod code;
 mod command;
 mod dialect;
 mod face;
 mod key_cap;
+mod once;
 #[cfg(test)]
 mod one_of_each;
 
 use std::time::Duration;
 
+pub use charged::Charged;
 use chrono::{DateTime, Utc};
 pub use dialect::Dialect;
 pub use face::{Face, Outcome};
+use schemas::ids::RequestId;
 use schemas::key_limits::Cap;
 use schemas::money::Nanocredits;
 
@@ -166,8 +170,26 @@ pub enum Error {
     },
     /// The log does not hold together where a receipt needs it.
     Unprovable,
+    /// The idempotency key stands for another request.
+    KeyReused,
+    /// The request that has the idempotency key still runs.
+    KeyInUse {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The answer under the idempotency key was charged, and is not kept.
+    AnswerGone {
+        /// Whose answer it was.
+        first: RequestId,
+    },
+    /// The client of the first request under the idempotency key left in the midst of the stream.
+    AnswerIncomplete,
+    /// Idempotency keys cannot be looked up now.
+    AnswersUnavailable,
     /// A defect of ours; nothing was charged.
     Internal,
+    /// A defect of ours, and what was charged is not known here.
+    Crashed,
 }
 
 /// A body that is not what the route takes, in OpenAI's words.

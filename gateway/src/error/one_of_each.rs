@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemas::ids::RequestId;
 use schemas::key_limits::{Cap, Period};
 use schemas::message::{Refusal, RefusalCode};
 use schemas::money::Nanocredits;
@@ -59,10 +60,18 @@ fn one_of_each() -> Vec<Error> {
         Error::GenerationRuns,
         Error::NotInLog { asked: "x".into() },
         Error::Unprovable,
+        Error::KeyReused,
+        Error::KeyInUse { retry_after: wait },
+        Error::AnswerGone { first: RequestId(uuid::Uuid::nil()) },
+        Error::AnswerIncomplete,
+        Error::AnswersUnavailable,
         Error::Internal,
+        Error::Crashed,
     ];
     for failure in [
         Failure::Timeout,
+        Failure::Denied { status: 401 },
+        Failure::Resting { retry_after: 1 },
         Failure::Unreachable,
         Failure::Busy { retry_after: 1 },
         Failure::Limited { retry_after: 1 },

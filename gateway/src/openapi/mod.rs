@@ -54,7 +54,7 @@ fn write() -> Value {
         let mut item = Map::new();
         let (path, parameters) = in_path(&path);
         for operation in operations {
-            let own = operation.query.map(in_query).unwrap_or_default();
+            let mut own = operation.query.map(in_query).unwrap_or_default();
             let mut content = Map::new();
             content.insert(operation.gives.0.to_owned(), json!({ "schema": operation.gives.1(&mut generator) }));
             if operation.streams {
@@ -80,6 +80,9 @@ fn write() -> Value {
                     },
                 },
             });
+            if operation.once {
+                own.push(idempotency_key());
+            }
             if !own.is_empty() {
                 written["parameters"] = own.into();
             }
@@ -147,6 +150,16 @@ fn in_path(path: &str) -> (String, Vec<Value>) {
     });
     let parameters = parameters.collect();
     (path, parameters)
+}
+
+/// A header of every operation that costs money.
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "description": "The same request under the same key gets the first answer again, and is charged once. Another request under it is \
+                        409 idempotency_key_reused.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    })
 }
 
 fn in_query(query: operation::SchemaOf) -> Vec<Value> {

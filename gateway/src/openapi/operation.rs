@@ -18,6 +18,7 @@ pub(crate) struct Operation {
     pub(crate) takes: Option<SchemaOf>,
     pub(crate) gives: (&'static str, SchemaOf),
     pub(crate) streams: bool,
+    pub(crate) once: bool,
 }
 
 /// Writes a type's schema, or a reference to it.
@@ -52,7 +53,15 @@ impl Operation {
     }
 
     const fn new(method: &'static str, summary: &'static str) -> Self {
-        Self { method, summary, query: None, takes: None, gives: ("application/json", object), streams: false }
+        Self {
+            method,
+            summary,
+            query: None,
+            takes: None,
+            gives: ("application/json", object),
+            streams: false,
+            once: false,
+        }
     }
 
     /// Which members the query may have.
@@ -76,6 +85,12 @@ impl Operation {
     /// The answer can also be a stream of server-sent events.
     pub(crate) const fn streams(mut self) -> Self {
         self.streams = true;
+        self
+    }
+
+    /// It costs money, and can be asked for once by an idempotency key.
+    pub(crate) const fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 

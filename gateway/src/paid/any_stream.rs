@@ -1,31 +1,22 @@
 //! Whatever a provider streams, and wherever it breaks off: the client gets what came, from its beginning and with nothing
 //! but our documented edits, and is charged for what it got, never for more than was held.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use proptest::prelude::*;
 use schemas::event::{UsageSource, UsageStatus};
-use schemas::ids::RequestId;
 use schemas::money::Nanocredits;
-use schemas::price_book::{DEFAULT_MARGIN_BPS, FIRST_CATALOGUE, PriceBook};
-use schemas::rate::Bounds;
 
-use super::bound;
 use super::cost::Cost;
 use super::course::Course;
-use super::order::{Order, Sent, Went};
+use super::order::Went;
 use super::route::Route;
-use super::sold::Sold;
+use super::sample::order;
 use crate::chat::CHAT;
 use crate::messages::MESSAGES;
 use crate::responses::RESPONSES;
-use crate::upstream::{Connection, ToAsk};
 
 const PLACE: &str = r#""usage":{"#;
 const COMMENT: &str = ": keep-alive\n\n";
-const MODEL: &str = "anthropic/claude-haiku-4.5";
 
 /// One event of a provider, and what we know of it without reading it.
 #[derive(Clone, Debug)]
@@ -37,6 +28,8 @@ struct Piece {
     has_place: bool,
     /// Goes to no client, or only to one that wants usage.
     dropped: Dropped,
+    /// The provider breaks off with it.
+    is_error: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +45,7 @@ fn data(json: &str, content: usize) -> Piece {
         content,
         dropped: Dropped::Never,
         has_place: json.contains(PLACE) && !json.contains("message_start"),
+        is_error: false,
     }
 }
 
@@ -61,13 +55,26 @@ fn named(name: &str, json: &str, content: usize) -> Piece {
         content,
         dropped: Dropped::Never,
         has_place: json.contains(PLACE) && !json.contains("message_start"),
+        is_error: false,
     }
+}
+
+/// The provider's word that it fails, as it stands in any of the streams. It is the client's in our words only.
+fn error() -> impl Strategy<Value = Piece> {
+    let json = r#"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#;
+    Just(Piece { is_error: true, ..named("error", json, 0) })
 }
 
 fn noise() -> impl Strategy<Value = Piece> {
     prop_oneof![
-        Just(Piece { text: COMMENT.into(), content: 0, has_place: false, dropped: Dropped::Never }),
-        Just(Piece { text: "data:\n\n".into(), content: 0, has_place: false, dropped: Dropped::Always }),
+        Just(Piece { text: COMMENT.into(), content: 0, has_place: false, dropped: Dropped::Never, is_error: false }),
+        Just(Piece {
+            text: "data:\n\n".into(),
+            content: 0,
+            has_place: false,
+            dropped: Dropped::Always,
+            is_error: false
+        }),
     ]
 }
 
@@ -78,6 +85,7 @@ fn chat_events() -> impl Strategy<Value = Piece> {
         2 => "[a-z]{1,9}".prop_map(|text| data(&format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{{"function":{{"arguments":"{text}"}}}}]}}}}]}}"#), text.len())),
         1 => "[a-z]{1,9}".prop_map(|text| data(&format!(r#"{{"choices":[{{"delta":{{"reasoning":"{text}"}}}}]}}"#), text.len())),
         1 => Just(data(r#"{"choices":[{"delta":{"audio":{"data":"AAAA","transcript":"hello"}}}]}"#, 5)),
+        1 => Just(data(r#"{"choices":[{"delta":{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}}]}"#, 4)),
         1 => Just(data(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, 0)),
         1 => counts.clone().prop_map(|(read, written)| Piece {
             dropped: Dropped::Unwanted,
@@ -85,6 +93,7 @@ fn chat_events() -> impl Strategy<Value = Piece> {
         }),
         1 => counts.prop_map(|(read, written)| data(&format!(r#"{{"choices":[{{"delta":{{"content":"ab"}}}}],"usage":{{"prompt_tokens":{read},"completion_tokens":{written}}}}}"#), 2)),
         1 => noise(),
+        1 => error(),
     ]
 }
 
@@ -96,6 +105,7 @@ fn response_events() -> impl Strategy<Value = Piece> {
         1 => "[a-z]{1,9}".prop_map(|text| named("response.output_item.done", &format!(r#"{{"type":"response.output_item.done","item":{{"type":"message","content":[{{"text":"{text}"}}]}}}}"#), text.len())),
         1 => Just(named("response.content_part.done", r#"{"type":"response.content_part.done","part":{}}"#, 0)),
         1 => noise(),
+        1 => error(),
     ]
 }
 
@@ -107,12 +117,19 @@ fn message_events() -> impl Strategy<Value = Piece> {
         1 => Just(named("ping", r#"{"type":"ping"}"#, 0)),
         1 => (0_u64..400).prop_map(|written| named("message_delta", &format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{{"output_tokens":{written}}}}}"#), 0)),
         1 => noise(),
+        1 => error(),
     ]
 }
 
 /// How each of the routes ends a stream.
 fn chat_end() -> Vec<Piece> {
-    vec![Piece { text: "data: [DONE]\n\n".into(), content: 0, has_place: false, dropped: Dropped::Never }]
+    vec![Piece {
+        text: "data: [DONE]\n\n".into(),
+        content: 0,
+        has_place: false,
+        dropped: Dropped::Never,
+        is_error: false,
+    }]
 }
 
 fn response_end() -> Vec<Piece> {
@@ -122,39 +139,6 @@ fn response_end() -> Vec<Piece> {
 
 fn message_end() -> Vec<Piece> {
     vec![named("message_stop", r#"{"type":"message_stop"}"#, 0)]
-}
-
-fn order(route: &'static dyn Route, streamed_bytes: u64) -> (Order, Nanocredits) {
-    let book = Arc::new(PriceBook::from_catalogue(FIRST_CATALOGUE, 1, DEFAULT_MARGIN_BPS).unwrap());
-    let connection = Connection::new("test", &"http://localhost/v1".parse().unwrap(), "vck_secret").unwrap();
-    let bounds = Bounds { input_tokens: 100, output_tokens: 50, images: 0, searches: 0 };
-    let hold = bound::hold(&book, &book.models[MODEL], &bounds);
-    let now = Instant::now();
-    let order = Order {
-        route,
-        request_id: RequestId(uuid::Uuid::nil()),
-        api_key_id: None,
-        book,
-        sold: Sold {
-            model: MODEL.into(),
-            provider: "anthropic".into(),
-            bounds,
-            searches: 0,
-            images_charged: false,
-            by_token: true,
-            filled: None,
-        },
-        turned: false,
-        to_ask: ToAsk { connection, api: route.api(), headers: axum::http::HeaderMap::new() },
-        streamed: true,
-        include_usage: false,
-        tells_layers: false,
-        sent: Sent { text_bytes: streamed_bytes, tokens: 0, images: 0 },
-        finish: None,
-        arrived: now,
-        until: now + Duration::from_secs(60),
-    };
-    (order, hold)
 }
 
 /// What the client gets, by our documented edits, of events that came whole.
@@ -210,13 +194,18 @@ fn check(route: &'static dyn Route, case: &Case) -> Result<(), TestCaseError> {
     let came_whole = result.and_then(|()| course.end()).is_ok();
     got.push_str(&course.out().map_or(String::new(), |out| String::from_utf8(out.to_vec()).unwrap()));
 
+    // What comes after an error is never heard.
+    let heard = case.events.iter().position(|event| event.is_error).unwrap_or(case.events.len());
+    let heard = &case.events[..heard];
+
     // Before the settlement: from the beginning, and nothing that did not come. An event that lacks but its last line ends is
     // whole, and gets them.
     // Comments do not wait for what is held back, so they are looked at apart.
     let comments = |text: &str| text.matches(COMMENT).count();
-    let came = comments(&all[..case.cut]);
+    let before_error: usize = heard.iter().map(|event| event.text.len()).sum();
+    let came = comments(&all[..case.cut.min(before_error)]);
     prop_assert!(comments(&got) == came || !came_whole && comments(&got) <= came, "each comment passes: {got:?}");
-    let expected = edited(&case.events, case.include_usage).replace(COMMENT, "");
+    let expected = edited(heard, case.include_usage).replace(COMMENT, "");
     let mut got = got.replace(COMMENT, "");
     prop_assert!(expected.starts_with(got.trim_end()), "{got:?} is no beginning of {expected:?}");
 
@@ -235,7 +224,7 @@ fn check(route: &'static dyn Route, case: &Case) -> Result<(), TestCaseError> {
         prop_assert!(record.charge <= hold, "an estimate stays within what was held");
     }
     let mut at = 0;
-    let whole_events = case.events.iter().take_while(|event| {
+    let whole_events = heard.iter().take_while(|event| {
         at += event.text.len();
         at <= case.cut
     });

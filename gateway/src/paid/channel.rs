@@ -11,10 +11,10 @@ const WAITING: usize = 32;
 
 /// The client's end of a stream: what the pump sends is the body of the response. Dropped with the connection, which is
 /// how the pump learns that the client is gone.
-pub(super) struct Channel(mpsc::Receiver<Bytes>);
+pub(crate) struct Channel(mpsc::Receiver<Bytes>);
 
 /// A stream's two ends.
-pub(super) fn channel() -> (mpsc::Sender<Bytes>, Channel) {
+pub(crate) fn channel() -> (mpsc::Sender<Bytes>, Channel) {
     let (pump, client) = mpsc::channel(WAITING);
     (pump, Channel(client))
 }

@@ -19,12 +19,17 @@ mod bound;
 mod channel;
 mod cost;
 mod course;
+mod ending;
 mod fallbacks;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod image_tokens;
 mod order;
 mod rewrite;
 mod route;
 mod said;
+#[cfg(any(test, feature = "fuzz"))]
+mod sample;
 mod sold;
 mod stream;
 mod whole;
@@ -38,6 +43,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 pub(crate) use body::LIMIT as BODY_LIMIT;
 use bytes::Bytes;
+pub(crate) use channel::channel;
+pub(crate) use ending::Ending;
 pub(crate) use route::{Route, Words};
 pub(crate) use said::{Delivered, Said, Stage, length};
 use schemas::price_book::Model;

@@ -23,12 +23,13 @@ use super::asking::Asking;
 use super::channel::channel;
 use super::cost::Cost;
 use super::course::Course;
+use super::ending::Ending;
 use super::order::{Order, Went};
 use super::sold::Sold;
 use super::{STOPPED, on_its_own};
 use crate::config::OnDisconnect;
 use crate::edge::Edge;
-use crate::error::Error;
+use crate::error::{Charged, Error};
 use crate::till::{Hold, Settled};
 use crate::upstream::{Answering, Failure};
 
@@ -50,6 +51,7 @@ pub(super) async fn begin(
 ) -> Result<(Response, Option<Box<Sold>>), Error> {
     let (client, channel) = channel();
     let (head, begun) = oneshot::channel();
+    let ending = Ending::default();
     let pump = Pump {
         edge: edge.clone(),
         course: Course::new(order.route, order.to_ask.connection.clone(), order.include_usage),
@@ -57,11 +59,13 @@ pub(super) async fn begin(
         asking,
         client,
         head: Some(head),
+        ending: ending.clone(),
         first_byte: None,
     };
     edge.till().track().spawn(pump.run(hold));
-    let other = begun.await.map_err(|_| Error::Internal)??;
+    let other = begun.await.map_err(|_| Error::Crashed)??;
     let mut response = Response::new(Body::new(channel));
+    response.extensions_mut().insert(ending);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -77,6 +81,7 @@ struct Pump {
     course: Course,
     client: mpsc::Sender<Bytes>,
     head: Option<oneshot::Sender<Result<Option<Box<Sold>>, Error>>>,
+    ending: Ending,
     first_byte: Option<Instant>,
 }
 
@@ -199,6 +204,7 @@ impl Pump {
 
     /// The answer is whole: settles it, then lets its last events go.
     async fn finish(mut self, hold: Hold, mut answering: Answering) {
+        self.ending.comes();
         let Some(record) = self.order.record(&self.went(UsageStatus::Success, None), Instant::now()) else {
             on_its_own(hold.release(ReleaseReason::GatewayFailed, UNRATED.into()));
             return self.report(Error::Internal).await;
@@ -207,6 +213,7 @@ impl Pump {
         let settled = self.settled(hold.settle(record)).await;
         match settled {
             Ok(settled) => {
+                self.ending.is(Charged::Yes);
                 let words = self.order.route.words();
                 let tail = self.course.tail(Cost { words, usage: &usage, source, charged: settled.charged });
                 // Gone or not: there is nothing left to do about it.
@@ -276,6 +283,7 @@ impl Pump {
             let _ = head.send(Err(error));
             return;
         }
+        self.ending.is(error.charged());
         self.edge.metrics().stream_broken(&error);
         let dialect = self.order.route.dialect();
         let event = dialect.stream_error(&error.face(), &self.order.request_id, self.course.events);

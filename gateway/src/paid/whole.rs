@@ -32,7 +32,7 @@ pub(super) async fn answer(
     asking: Asking,
 ) -> Result<(Response, Option<Box<Sold>>), Error> {
     let task = edge.till().track().spawn(fetch(edge.clone(), order, hold, asking));
-    let Fetched { body, charged, other } = task.await.map_err(|_| Error::Internal)??;
+    let Fetched { body, charged, other } = task.await.map_err(|_| Error::Crashed)??;
     let mut response = json(body);
     if let Ok(charged) = HeaderValue::from_str(&charged.to_string()) {
         response.headers_mut().insert(COST, charged);
@@ -88,7 +88,7 @@ async fn fetch(edge: Edge, mut order: Order, hold: Hold, mut asking: Asking) -> 
     let (usage, source) = (record.usage, record.source);
     let settled = tokio::time::timeout(order.left_to_settle(), hold.settle(record)).await;
     let Ok(Ok(settled)) = settled else { return Err(Error::SettlementUnconfirmed) };
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Internal)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Crashed)?;
     let finished = order.finish.and_then(|finish| finish(text));
     let text = finished.as_deref().unwrap_or(text);
     let cost = Cost { words: order.route.words(), usage: &usage, source, charged: settled.charged };

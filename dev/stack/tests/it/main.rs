@@ -15,6 +15,7 @@ mod system_client_leaves;
 mod system_credits;
 mod system_exact_charge;
 mod system_graceful_stop;
+mod system_idempotency;
 mod system_key_limits;
 mod system_keys;
 mod system_kit;

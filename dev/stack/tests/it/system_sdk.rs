@@ -15,16 +15,20 @@ async fn unmodified_sdks_get_answers_and_their_own_exceptions() {
         let poor = world.account("team", "0.001");
         let limited = world.account("free", "1");
         let refused = world.metric(0, INSUFFICIENT).await;
+        let reused = world.metric(0, REUSED).await;
         let seen = blocking(|| tell(&world, sdk, &rich, &poor, &limited));
         answers(sdk, &seen);
         errors(sdk, &seen);
         let refused = world.metric(0, INSUFFICIENT).await - refused;
         assert_eq!(refused, 1, "{sdk:?} does not ask again after a 402: x-should-retry");
+        let reused = world.metric(0, REUSED).await - reused;
+        assert_eq!(reused, 1, "{sdk:?} does not ask again where another key is needed, though it is a 409");
         paid(&world, sdk, &seen, &rich).await;
     }
     world.close().await;
 }
 
+const REUSED: &str = "layers_idempotency_requests_total{outcome=\"reused\"}";
 const INSUFFICIENT: &str = "layers_requests_total{outcome=\"insufficient_credits\"}";
 
 /// What a caller of this SDK sees.
@@ -66,6 +70,11 @@ fn answers(sdk: Sdk, seen: &Value) {
     assert_eq!(image["content"].as_str().map(str::len), Some(20), "{sdk:?}: {image}");
     assert_eq!(image["streamed"], image["content"], "{sdk:?}");
 
+    let repeated = &seen["repeated"];
+    assert_eq!(repeated["replays"], json!([null, "true"]), "{sdk:?}: {repeated}");
+    assert_eq!(repeated["request_ids"][0], repeated["request_ids"][1], "{sdk:?}: {repeated}");
+    assert_eq!((&repeated["is_the_same"], &repeated["is_the_same_stream"]), (&true.into(), &true.into()), "{sdk:?}");
+
     let models = &seen["models"];
     assert_eq!((&models["listed"], &models["has_model"]), (&54.into(), &true.into()), "{sdk:?}: {models}");
     assert_eq!(models["id"], "anthropic/claude-haiku-4.5", "{sdk:?}: the SDK writes the slash as %2F");
@@ -84,8 +93,9 @@ fn errors(sdk: Sdk, seen: &Value) {
         ("bad_request", "BadRequestError", 400, json!("integer_below_min_value")),
         ("limited", "RateLimitError", 429, json!("rate_limit_exceeded")),
         ("provider_failed", "InternalServerError", 502, json!("upstream_error")),
+        ("reused", "ConflictError", 409, json!("idempotency_key_reused")),
     ] {
-        let error = &seen["errors"][what];
+        let error = if what == "reused" { &seen["repeated"][what] } else { &seen["errors"][what] };
         assert_eq!((&error["class"], &error["status"]), (&class.into(), &status.into()), "{sdk:?}, {what}: {error}");
         assert_eq!(error["code"], code, "{sdk:?}, {what}: {error}");
         assert!(is_id(&error["request_id"]), "{sdk:?}, {what}: {error}");
