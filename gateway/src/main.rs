@@ -16,6 +16,10 @@ use tokio_util::sync::CancellationToken;
 /// Answers whose idempotency key counts no longer stay for so long at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
+/// A request is a few dozen small pieces of memory that are given back on another thread.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::init();

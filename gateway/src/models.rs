@@ -137,8 +137,11 @@ fn find<'b>(book: &'b PriceBook, name: &str) -> Result<&'b Model, Error> {
     {
         return Ok(model);
     }
-    let mut short =
-        book.models.values().filter(|model| model.id.split_once('/').is_some_and(|(_, short)| short == name));
+    let is_short = |model: &&Model| {
+        let maker = model.id.strip_suffix(name).and_then(|rest| rest.strip_suffix('/'));
+        maker.is_some_and(|maker| !maker.contains('/'))
+    };
+    let mut short = book.models.values().filter(is_short);
     match (short.next(), short.next()) {
         (Some(model), None) => Ok(model),
         _ => {
