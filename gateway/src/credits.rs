@@ -7,9 +7,9 @@ mod as_of;
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::{Extension, Json};
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use schemas::ids::AccountId;
@@ -21,6 +21,7 @@ use sqlx::postgres::PgPoolOptions;
 use self::as_of::AsOf;
 use crate::edge::Edge;
 use crate::error::Error;
+use crate::position::{At, Reached};
 use crate::till::Caller;
 
 /// The read model `credit_balances`.
@@ -65,6 +66,13 @@ impl Balances {
         Ok(Self { pool: options.connect_lazy(database_url)? })
     }
 
+    /// The last position that the read models know; none before there are any.
+    pub(crate) async fn reached(&self) -> Result<Option<i64>, sqlx::Error> {
+        let reached =
+            sqlx::query_scalar!(r#"select position as "position!" from projection where name = 'read_models'"#);
+        reached.fetch_optional(&self.pool).await
+    }
+
     async fn of(&self, account: AccountId) -> Result<Option<Row>, sqlx::Error> {
         // One statement, so that the figures and how far they reach belong together.
         sqlx::query_as!(
@@ -88,6 +96,8 @@ impl Balances {
 pub struct Wanted {
     /// A position of the ledger (from 1 on), or a time (RFC 3339).
     as_of: Option<String>,
+    /// The answer holds at least what stands at this position: an `x-layers-position`. It is waited for, for a moment.
+    min_position: Option<u64>,
 }
 
 /// `GET /v1/credits`, now or as of a position or time.
@@ -95,11 +105,12 @@ pub struct Wanted {
 /// # Errors
 /// When the read model cannot be read or does not know the account yet, or did not at that time; when the time makes no
 /// sense or has not come.
-pub async fn show(
+pub(crate) async fn show(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
+    _: Reached,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<Credits>, Error> {
+) -> Result<At<Credits>, Error> {
     let as_of = AsOf::asked(query)?;
     let balances = edge.balances().ok_or(Error::CannotRead)?;
     let row = match as_of {
@@ -111,11 +122,12 @@ pub async fn show(
         Error::CannotRead
     })??;
     let amount = |text: String| text.parse::<Nanocredits>().map_err(|_| Error::Internal);
-    Ok(Json(Credits {
+    let credits = Credits {
         balance: amount(row.balance)?,
         held: amount(row.held)?,
         available: amount(row.available)?,
         position: row.position,
         as_of: row.as_of.to_rfc3339_opts(SecondsFormat::Micros, true),
-    }))
+    };
+    Ok(At::read(row.position, credits))
 }

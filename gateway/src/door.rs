@@ -16,7 +16,7 @@ const METHODS: &str = "GET, POST, OPTIONS";
 /// What clients need to read beside the body.
 const EXPOSED: &str = "x-request-id, retry-after, x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
                        x-ratelimit-reset-requests, x-layers-model, x-layers-max-tokens-filled, x-layers-cost-credits, \
-                       x-layers-idempotent-replay";
+                       x-layers-idempotent-replay, x-layers-position";
 
 /// Nothing here is a page: what a browser shows of an answer, it neither runs nor frames, nor guesses to be something else.
 const ALWAYS: [(HeaderName, HeaderValue); 3] = [

@@ -9,6 +9,7 @@ use crate::config::{Config, Network, OnDisconnect, OnceLimits};
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::failures::Failures;
+use crate::feed::Feeds;
 use crate::log::Log;
 use crate::message_limits::MessageLimits;
 use crate::metrics::Metrics;
@@ -37,9 +38,11 @@ struct Inner {
     balances: Option<Balances>,
     log: Option<Log>,
     billing: Option<Billing>,
+    feeds: Option<Feeds>,
     answers: Option<Answers>,
     once_limits: OnceLimits,
     metrics: Metrics,
+    stopping: CancellationToken,
     cut: CancellationToken,
 }
 
@@ -52,6 +55,7 @@ impl Edge {
         let balances = config.database_url.as_deref().map(Balances::open).transpose()?;
         let log = config.database_url.as_deref().map(Log::open).transpose()?;
         let billing = config.database_url.as_deref().map(Billing::open).transpose()?;
+        let feeds = config.database_url.as_deref().map(Feeds::open).transpose()?;
         let simulator = config.simulator.clone().map(|setup| Arc::new(Upstreams::new(vec![setup])));
         let live = match (&config.live[..], &config.simulator) {
             ([], _) => None,
@@ -76,9 +80,11 @@ impl Edge {
             balances,
             log,
             billing,
+            feeds,
             answers,
             once_limits: config.once_limits,
             metrics: Metrics::default(),
+            stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
         })))
     }
@@ -103,6 +109,11 @@ impl Edge {
         &self.0.metrics
     }
 
+    /// Cancelled when the process is to stop: what has no end of its own ends.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
     /// Cancelled when the process cannot wait any longer: running streams settle and end.
     pub fn cut(&self) -> &CancellationToken {
         &self.0.cut
@@ -121,6 +132,11 @@ impl Edge {
     /// The read models of usage, if there is a database.
     pub fn billing(&self) -> Option<&Billing> {
         self.0.billing.as_ref()
+    }
+
+    /// The live feeds, if there is a database.
+    pub(crate) fn feeds(&self) -> Option<&Feeds> {
+        self.0.feeds.as_ref()
     }
 
     /// Answers by idempotency key, if there is a database.

@@ -64,7 +64,7 @@ pub(crate) fn count(edge: &Edge, client: Option<ClientAddress>, error: &Error) {
 }
 
 /// The key that a request brings: OpenAI's clients send a bearer token, Anthropic's a header of its own. `None` without one.
-fn given(headers: &HeaderMap) -> Option<Result<&str, Error>> {
+pub(crate) fn given(headers: &HeaderMap) -> Option<Result<&str, Error>> {
     let (bearers, keys) = (headers.get_all(header::AUTHORIZATION), headers.get_all(API_KEY));
     let mut secrets = bearers.iter().map(|value| value.to_str().ok().and_then(bearer));
     let mut keys = keys.iter().map(|value| value.to_str().ok().map(str::trim));

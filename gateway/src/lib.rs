@@ -105,11 +105,17 @@ mod aliases;
 // `GET /v1/models`.
 pub mod models;
 
+// How far the read models must be.
+mod position;
+
 // `GET /v1/credits`.
 pub mod credits;
 
 // `GET /v1/key`, `/v1/generation`, `/v1/usage`, and the old dashboard's routes.
 pub mod billing;
+
+// `GET /v1/events`.
+mod feed;
 
 // Receipts, and the public form of the ledger's log.
 pub mod log;

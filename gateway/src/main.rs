@@ -11,7 +11,6 @@ use gateway::tls::Tls;
 use gateway::{routes, serve, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 /// Answers whose idempotency key counts no longer stay for so long at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -47,7 +46,7 @@ async fn main() -> anyhow::Result<()> {
         None => None,
     };
 
-    let stop = CancellationToken::new();
+    let stop = edge.stopping().clone();
     let serving = |listener, router| {
         let (stop, cut) = (stop.clone(), edge.cut().clone());
         serve::serve(listener, tls.clone(), router, stop.cancelled_owned(), config.drain, cut)

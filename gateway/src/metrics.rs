@@ -18,6 +18,10 @@ const REQUESTS: &str = "layers_requests_total";
 const REQUESTS_HELP: &str = "Requests by how they ended; a stream that breaks later is counted apart.";
 const SECONDS: &str = "layers_response_seconds";
 const SECONDS_HELP: &str = "From the arrival of a request to the head of its response, the provider's time included.";
+const STREAM_USED: &str = "layers_stream_used_percent";
+const STREAM_USED_HELP: &str = "How full the stream is, by the ledger's word; from 80 on, new requests are refused.";
+const FEEDS: &str = "layers_feeds_open";
+const FEEDS_HELP: &str = "Live feeds (GET /v1/events) that are open.";
 const BROKEN: &str = "layers_streams_broken_total";
 const BROKEN_HELP: &str = "Streams that ended with an error after they had begun.";
 
@@ -156,6 +160,12 @@ pub async fn show(State(edge): State<Edge>) -> impl IntoResponse {
     edge.metrics().write(&mut out);
     write_till(edge.till().metrics(), &mut out);
     upstreams::write(edge.all_upstreams().map(|list| &**list), &mut out);
+    head(&mut out, STREAM_USED, STREAM_USED_HELP, "gauge");
+    let _ = writeln!(out, "{STREAM_USED} {}", edge.till().health().stream_used_percent);
+    if let Some(feeds) = edge.feeds() {
+        head(&mut out, FEEDS, FEEDS_HELP, "gauge");
+        let _ = writeln!(out, "{FEEDS} {}", feeds.count());
+    }
     if let Some(answers) = edge.answers() {
         answers.metrics().write(&mut out);
     }

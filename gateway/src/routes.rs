@@ -22,7 +22,7 @@ use crate::openapi::{Operation, Row};
 use crate::paid::Sale;
 use crate::request_id::Arrival;
 use crate::responses::RESPONSES;
-use crate::{admin, credits, door, entrance, health, metrics, models, once, openapi, paid, request_id};
+use crate::{admin, credits, door, entrance, feed, health, metrics, models, once, openapi, paid, position, request_id};
 
 /// Routes without a key.
 pub(crate) const OPEN_ROUTES: &[Row] = &[
@@ -93,7 +93,9 @@ pub(crate) const API: &[Row] = &[
     Row {
         path: "/key",
         handlers: || get(key::show),
-        operations: &[Operation::get("The key that asks: its limits, and what it used").gives::<key::Shown>()],
+        operations: &[Operation::get("The key that asks: its limits, and what it used")
+            .asks::<position::Wanted>()
+            .gives::<key::Shown>()],
     },
     Row {
         path: "/generation",
@@ -112,9 +114,9 @@ pub(crate) const API: &[Row] = &[
     Row {
         path: "/dashboard/billing/subscription",
         handlers: || get(dashboard::subscription),
-        operations: &[
-            Operation::get("What can be spent this month, for chat front-ends").gives::<dashboard::Subscription>()
-        ],
+        operations: &[Operation::get("What can be spent this month, for chat front-ends")
+            .asks::<position::Wanted>()
+            .gives::<dashboard::Subscription>()],
     },
     Row {
         path: "/dashboard/billing/usage",
@@ -122,6 +124,14 @@ pub(crate) const API: &[Row] = &[
         operations: &[Operation::get("What was charged, by day and model, for chat front-ends")
             .asks::<dashboard::Wanted>()
             .gives::<dashboard::Usage>()],
+    },
+    Row {
+        path: "/events",
+        handlers: || get(feed::show),
+        operations: &[Operation::get("What changes the account's balance, as it happens")
+            .asks::<feed::Wanted>()
+            .resumes()
+            .gives_events::<feed::Told>()],
     },
     Row {
         path: "/receipts/{request_id}",

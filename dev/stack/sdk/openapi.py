@@ -35,6 +35,11 @@ for body, kind in [
 # What is there with /v1 as well is the same row of the same table: once is enough.
 paths = document["paths"]
 document["paths"] = {path: item for path, item in paths.items() if f"/v1{path}" not in paths}
+# What goes on for ever is asked only for what there is.
+for operation in (paths[path]["get"] for path in paths if path.endswith("/events")):
+    for parameter in operation["parameters"]:
+        if parameter["name"] == "follow":
+            parameter.update(required=True, schema={"enum": [False]})
 file = pathlib.Path(os.environ["SCRATCH"]) / "document.json"
 file.write_text(json.dumps(document))
 

@@ -14,6 +14,7 @@ use super::page::{Page, Wanted, wanted};
 use super::{PATIENCE, body};
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
+use crate::position::At;
 
 /// References are kept for ever, and looked up.
 pub(super) const LONGEST_REFERENCE: usize = 200;
@@ -35,11 +36,12 @@ pub(super) async fn open(
     State(edge): State<Edge>,
     Extension(actor): Extension<Actor>,
     request: Request,
-) -> Result<Json<AccountOpenedReply>, Error> {
+) -> Result<At<AccountOpenedReply>, Error> {
     let ask: Open = body::read(&edge, request).await?;
     let reference = ask.reference.map(|reference| text(reference, "reference", LONGEST_REFERENCE)).transpose()?;
     let command = OpenAccount { tier: ask.tier, reference, by: actor.0, why: reason(ask.why)? };
-    Ok(Json(edge.till().command(command_name::OPEN_ACCOUNT, &command, PATIENCE).await?))
+    let opened: AccountOpenedReply = edge.till().command(command_name::OPEN_ACCOUNT, &command, PATIENCE).await?;
+    Ok(At::written(opened.position, opened))
 }
 
 /// Lists accounts in the order in which they were opened.
@@ -78,11 +80,12 @@ pub(super) async fn set_tier(
     Extension(actor): Extension<Actor>,
     Path(account_id): Path<String>,
     request: Request,
-) -> Result<Json<TierReply>, Error> {
+) -> Result<At<TierReply>, Error> {
     let account_id = account(&account_id)?;
     let ask: ChangeTier = body::read(&edge, request).await?;
     let command = SetTier { account_id, tier: ask.tier, by: actor.0, why: reason(ask.why)? };
-    Ok(Json(edge.till().command(command_name::SET_TIER, &command, PATIENCE).await?))
+    let changed: TierReply = edge.till().command(command_name::SET_TIER, &command, PATIENCE).await?;
+    Ok(At::written(changed.position, changed))
 }
 
 /// The account that a path names.

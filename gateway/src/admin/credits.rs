@@ -1,5 +1,5 @@
+use axum::Extension;
 use axum::extract::{Path, Request, State};
-use axum::{Extension, Json};
 use schemas::ids::RequestId;
 use schemas::message::{AddCredits, AdjustCredits, CreditsAdjustedReply, CreditsReply, command_name};
 use schemas::money::Nanocredits;
@@ -10,6 +10,7 @@ use super::actor::{Actor, reason, text};
 use super::{PATIENCE, body};
 use crate::edge::Edge;
 use crate::error::Error;
+use crate::position::At;
 
 /// Credits that are added.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -29,12 +30,13 @@ pub(super) async fn add(
     Extension(actor): Extension<Actor>,
     Path(account_id): Path<String>,
     request: Request,
-) -> Result<Json<CreditsReply>, Error> {
+) -> Result<At<CreditsReply>, Error> {
     let account_id = account(&account_id)?;
     let ask: Movement = body::read(&edge, request).await?;
     let reference = text(ask.reference, "reference", LONGEST_REFERENCE)?;
     let command = AddCredits { account_id, amount: ask.credits, reference, by: actor.0, why: reason(ask.why)? };
-    Ok(Json(edge.till().command(command_name::ADD_CREDITS, &command, PATIENCE).await?))
+    let added: CreditsReply = edge.till().command(command_name::ADD_CREDITS, &command, PATIENCE).await?;
+    Ok(At::written(added.position, added))
 }
 
 /// A correction.
@@ -63,7 +65,7 @@ pub(super) async fn adjust(
     Extension(actor): Extension<Actor>,
     Path(account_id): Path<String>,
     request: Request,
-) -> Result<Json<CreditsAdjustedReply>, Error> {
+) -> Result<At<CreditsAdjustedReply>, Error> {
     let account_id = account(&account_id)?;
     let ask: Adjustment = body::read(&edge, request).await?;
     let reference = text(ask.reference, "reference", LONGEST_REFERENCE)?;
@@ -77,5 +79,6 @@ pub(super) async fn adjust(
         by: actor.0,
         why: reason(ask.why)?,
     };
-    Ok(Json(edge.till().command(command_name::ADJUST_CREDITS, &command, PATIENCE).await?))
+    let adjusted: CreditsAdjustedReply = edge.till().command(command_name::ADJUST_CREDITS, &command, PATIENCE).await?;
+    Ok(At::written(adjusted.credits.position, adjusted))
 }

@@ -17,6 +17,7 @@ use super::page::{Page, Wanted, wanted};
 use super::{PATIENCE, REVOCATION_PATIENCE, body};
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
+use crate::position::At;
 
 const LONGEST_NAME: usize = 100;
 
@@ -58,7 +59,7 @@ pub(super) async fn issue(
     Extension(actor): Extension<Actor>,
     Path(account_id): Path<String>,
     request: Request,
-) -> Result<Json<Issued>, Error> {
+) -> Result<At<Issued>, Error> {
     let account_id = account(&account_id)?;
     let ask: Issue = body::read(&edge, request).await?;
     let name = text(ask.name, "name", LONGEST_NAME)?;
@@ -77,12 +78,13 @@ pub(super) async fn issue(
         why,
     };
     let reply: KeyIssuedReply = edge.till().command(command_name::ISSUE_KEY, &command, PATIENCE).await?;
-    Ok(Json(Issued {
+    let issued = Issued {
         key: secret.reveal().to_owned(),
         api_key_id: reply.api_key_id,
         account_id: reply.account_id,
         position: reply.position,
-    }))
+    };
+    Ok(At::written(reply.position, issued))
 }
 
 fn new_secret(livemode: bool) -> Result<Secret, Error> {
@@ -121,10 +123,11 @@ pub(super) async fn revoke(
     Extension(actor): Extension<Actor>,
     Path(api_key_id): Path<String>,
     request: Request,
-) -> Result<Json<KeyRevokedReply>, Error> {
+) -> Result<At<KeyRevokedReply>, Error> {
     let invalid = |_| Invalid::new("invalid_value", "api_key_id", "Invalid 'api_key_id': expected a UUID.");
     let id: ApiKeyId = api_key_id.parse().map_err(invalid)?;
     let ask: Revoke = body::read(&edge, request).await?;
     let command = RevokeKey { key: KeyRef::Id(id), by: actor.0, why: reason(ask.why)? };
-    Ok(Json(edge.till().command(command_name::REVOKE_KEY, &command, REVOCATION_PATIENCE).await?))
+    let revoked: KeyRevokedReply = edge.till().command(command_name::REVOKE_KEY, &command, REVOCATION_PATIENCE).await?;
+    Ok(At::written(revoked.position, revoked))
 }

@@ -14,6 +14,9 @@ pub(super) struct Wanted {
     /// How many: 1 to 100.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
+    /// Taken as everywhere. The ledger itself answers, so everything that it has answered before is in the list already.
+    #[allow(dead_code, reason = "holds whatever is asked")]
+    min_position: Option<u64>,
 }
 
 /// A page, in the shape of OpenAI's lists.

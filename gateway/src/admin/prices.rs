@@ -10,6 +10,7 @@ use super::actor::{Actor, reason};
 use super::{PATIENCE, body};
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
+use crate::position::At;
 
 /// Shows the prices in force, margins apart from the provider's prices.
 pub(super) async fn show(State(edge): State<Edge>) -> Result<Json<PriceBookReply>, Error> {
@@ -35,7 +36,7 @@ pub(super) async fn publish(
     State(edge): State<Edge>,
     Extension(actor): Extension<Actor>,
     request: Request,
-) -> Result<Json<PriceBookReply>, Error> {
+) -> Result<At<PriceBookReply>, Error> {
     let ask: Publish = body::read(&edge, request).await?;
     let command = PublishPriceBook {
         catalogue: ask.catalogue.get().to_owned(),
@@ -43,7 +44,8 @@ pub(super) async fn publish(
         by: actor.0,
         why: reason(ask.why)?,
     };
-    Ok(Json(edge.till().command(command_name::PUBLISH_PRICE_BOOK, &command, PATIENCE).await?))
+    let published: PriceBookReply = edge.till().command(command_name::PUBLISH_PRICE_BOOK, &command, PATIENCE).await?;
+    Ok(At::written(published.position, published))
 }
 
 /// Other margins on the prices in force.
@@ -67,7 +69,7 @@ pub(super) async fn set_margins(
     State(edge): State<Edge>,
     Extension(actor): Extension<Actor>,
     request: Request,
-) -> Result<Json<PriceBookReply>, Error> {
+) -> Result<At<PriceBookReply>, Error> {
     let ask: Margins = body::read(&edge, request).await?;
     if ask.default_margin_bps.is_none() && ask.models.is_empty() {
         return Err(Invalid::missing("default_margin_bps").into());
@@ -79,5 +81,6 @@ pub(super) async fn set_margins(
         by: actor.0,
         why: reason(ask.why)?,
     };
-    Ok(Json(edge.till().command(command_name::SET_MARGINS, &command, PATIENCE).await?))
+    let published: PriceBookReply = edge.till().command(command_name::SET_MARGINS, &command, PATIENCE).await?;
+    Ok(At::written(published.position, published))
 }

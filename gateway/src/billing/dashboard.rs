@@ -1,9 +1,9 @@
 //! `GET /v1/dashboard/billing/subscription` and `/usage`: what OpenAI's old dashboard asked for, and chat front-ends ask for to
 //! this day, to show what is left: the limit less the usage since the month began.
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::{Extension, Json};
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use schemars::JsonSchema;
 use schemas::ids::AccountId;
@@ -17,6 +17,7 @@ use super::query::asked;
 use super::{Billing, billing, credits, told, unreadable};
 use crate::edge::Edge;
 use crate::error::Error;
+use crate::position::{At, Reached};
 use crate::till::Caller;
 
 const LONGEST: u32 = 366;
@@ -29,6 +30,9 @@ pub struct Wanted {
     start_date: Option<NaiveDate>,
     /// The day after the last one; tomorrow where it is not named.
     end_date: Option<NaiveDate>,
+    /// The answer holds at least what stands at this position: an `x-layers-position`. It is waited for, for a moment.
+    #[allow(dead_code, reason = "`Reached` reads it")]
+    min_position: Option<u64>,
 }
 
 /// What can be spent this month, in the words of OpenAI's subscriptions.
@@ -161,17 +165,18 @@ fn first_of_month(today: NaiveDate) -> NaiveDate {
 ///
 /// # Errors
 /// When the read model cannot be read, or does not know the account yet.
-pub async fn subscription(
+pub(crate) async fn subscription(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
-) -> Result<Json<Subscription>, Error> {
+    _: Reached,
+) -> Result<At<Subscription>, Error> {
     let month = first_of_month(Utc::now().date_naive());
     let standing = billing(&edge)?.standing(caller.account_id, month).await.map_err(unreadable)?;
     let standing = standing.ok_or(Error::NotYetProjected)?;
     let balance = credits(&standing.balance)?;
     let limit = balance.plus(credits(&standing.this_month)?).map_err(|_| Error::Internal)?;
     let limit = Amount::dollars(limit);
-    Ok(Json(Subscription {
+    let subscription = Subscription {
         object: "billing_subscription",
         has_payment_method: true,
         canceled: false,
@@ -187,18 +192,20 @@ pub async fn subscription(
         account_name: None,
         position: standing.position,
         as_of: standing.as_of.map(told),
-    }))
+    };
+    Ok(At::read(standing.position, subscription))
 }
 
 /// `GET /v1/dashboard/billing/usage?start_date=&end_date=`: the account's own.
 ///
 /// # Errors
 /// When the days make no range, or the database cannot be read.
-pub async fn usage(
+pub(crate) async fn usage(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
+    _: Reached,
     query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Usage>, Error> {
+) -> Result<At<Usage>, Error> {
     let wanted = asked(query)?;
     let today = Utc::now().date_naive();
     let since_the_first = Days::new((today.day0() + 1).into());
@@ -206,7 +213,8 @@ pub async fn usage(
         Asked { from: ("start_date", wanted.start_date), until: ("end_date", wanted.end_date), longest: LONGEST };
     let range = days.range(today, since_the_first)?;
     let rows = billing(&edge)?.charged(caller.account_id, range).await.map_err(unreadable)?;
-    told_by_day(range, today, rows).map(Json)
+    let usage = told_by_day(range, today, rows)?;
+    Ok(At::read(usage.position, usage))
 }
 
 fn told_by_day(range: Range, today: NaiveDate, rows: Vec<Charged>) -> Result<Usage, Error> {

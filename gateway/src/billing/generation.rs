@@ -5,9 +5,9 @@
 //! | the request of an answer's id, where that is what was sent | a look at the account's requests of the last day, newest first; where it is not there yet, some at those of the last minutes |
 //! | the request's events | one query by its id; for a request that is just ending a few, within a moment |
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::{Extension, Json};
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use schemas::event::{Payload, ReleaseReason, UsageRecorded, UsageSource, UsageStatus};
@@ -22,6 +22,7 @@ use super::{Billing, billing, told, unreadable};
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
 use crate::log::request::{Found, PAUSES, find};
+use crate::position::At;
 use crate::till::Caller;
 
 /// So long an answer is found by its own id; by its request's id, for ever.
@@ -133,11 +134,11 @@ impl Billing {
 ///
 /// # Errors
 /// When there is no such request of this account, it still runs, or the database cannot be read.
-pub async fn show(
+pub(crate) async fn show(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
     query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Shown>, Error> {
+) -> Result<At<Shown>, Error> {
     let id = asked(query)?.id;
     if id.is_empty() {
         return Err(Invalid::missing("id").into());
@@ -158,7 +159,7 @@ pub async fn show(
         tracing::error!(%error, request.id = %request, "generation.unreadable");
         Error::Internal
     })?;
-    Ok(Json(Shown { data }))
+    Ok(At::written(data.position, Shown { data }))
 }
 
 /// The answer's id is known from the read model, which is a moment behind.

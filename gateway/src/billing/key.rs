@@ -1,5 +1,5 @@
+use axum::Extension;
 use axum::extract::State;
-use axum::{Extension, Json};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
 use schemars::JsonSchema;
 use schemas::ids::{AccountId, ApiKeyId};
@@ -12,6 +12,7 @@ use super::amount::Amount;
 use super::{Billing, billing, credits, told, unreadable};
 use crate::edge::Edge;
 use crate::error::Error;
+use crate::position::{At, Reached};
 use crate::till::Caller;
 
 /// OpenRouter's envelope.
@@ -150,7 +151,11 @@ impl Billing {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn show(State(edge): State<Edge>, Extension(caller): Extension<Caller>) -> Result<Json<Shown>, Error> {
+pub(crate) async fn show(
+    State(edge): State<Edge>,
+    Extension(caller): Extension<Caller>,
+    _: Reached,
+) -> Result<At<Shown>, Error> {
     let now = Utc::now();
     let cap = caller.restrictions.cap;
     let period = cap.map_or(Period::Total, |cap| cap.period);
@@ -160,7 +165,7 @@ pub async fn show(State(edge): State<Edge>, Extension(caller): Extension<Caller>
     let spent = |amount: Option<i64>| Nanocredits::new(amount.unwrap_or_default());
     let left = cap.map(|cap| cap.credits.minus_or_zero(spent(row.charged)).minus_or_zero(spent(row.held)));
     let used = credits(&row.all_time)?;
-    Ok(Json(Shown {
+    let shown = Shown {
         data: Key {
             label: row.key_prefix.map_or_else(|| "test mode".to_owned(), |prefix| format!("{prefix}...")),
             name: row.name,
@@ -198,7 +203,8 @@ pub async fn show(State(edge): State<Edge>, Extension(caller): Extension<Caller>
             position: row.position,
             as_of: row.as_of.map(told),
         },
-    }))
+    };
+    Ok(At::read(row.position, shown))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use schemas::money::{MoneyError, Nanocredits};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
+pub(crate) use self::query::asked;
 use crate::edge::Edge;
 use crate::error::Error;
 

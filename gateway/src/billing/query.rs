@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use crate::error::Invalid;
 
 /// What the query asks for; what is wrong with it, in OpenAI's terms.
-pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Invalid> {
+pub(crate) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Invalid> {
     query.map(|Query(asked)| asked).map_err(|rejection| wrong(&rejection.body_text()))
 }
 

@@ -3,9 +3,9 @@
 //! Days and models are summed up already (`usage_daily`). By key, the requests themselves are summed up, which is why a
 //! shorter time can be asked for at once.
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::{Extension, Json};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use schemars::JsonSchema;
 use schemas::ids::{AccountId, ApiKeyId};
@@ -20,6 +20,7 @@ use super::query::asked;
 use super::{Billing, billing, credits, told, unreadable};
 use crate::edge::Edge;
 use crate::error::{Error, Invalid};
+use crate::position::{At, Reached};
 use crate::till::Caller;
 
 /// A year and a day of it.
@@ -49,6 +50,9 @@ pub struct Wanted {
     limit: Option<u32>,
     /// The `next` of the page before.
     cursor: Option<String>,
+    /// The answer holds at least what stands at this position: an `x-layers-position`. It is waited for, for a moment.
+    #[allow(dead_code, reason = "`Reached` reads it")]
+    min_position: Option<u64>,
 }
 
 /// A page, in the shape of OpenAI's lists.
@@ -299,16 +303,18 @@ impl Billing {
 ///
 /// # Errors
 /// When the query makes no sense, or the database cannot be read.
-pub async fn show(
+pub(crate) async fn show(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
+    _: Reached,
     query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Page>, Error> {
+) -> Result<At<Page>, Error> {
     let question = Question::read(caller.account_id, &asked(query)?, Utc::now().date_naive())?;
     let billing = billing(&edge)?;
     let by_key = question.by.key || question.key.is_some();
     let rows = if by_key { billing.by_key(&question).await } else { billing.by_day(&question).await };
-    page(&question, rows.map_err(unreadable)?).map(Json)
+    let page = page(&question, rows.map_err(unreadable)?)?;
+    Ok(At::read(page.position, page))
 }
 
 fn page(asked: &Question, mut rows: Vec<Row>) -> Result<Page, Error> {
@@ -373,6 +379,7 @@ mod tests {
                 api_key_id,
                 limit: None,
                 cursor: None,
+                min_position: None,
             };
             Question::read(AccountId(Uuid::nil()), &wanted, "2026-11-25".parse().unwrap()).map(|asked| asked.range)
         };

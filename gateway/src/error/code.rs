@@ -78,6 +78,13 @@ pub const CODES: &[Code] = &[
         "Wait for `retry-after`, or ask for a higher tier.",
     ),
     code(
+        "too_many_feeds",
+        &[429],
+        Yes,
+        "The account has as many feeds open on this gateway as it may.",
+        "Close one; a feed goes on where it ended.",
+    ),
+    code(
         "model_not_allowed",
         &[403],
         No,
@@ -211,7 +218,7 @@ pub const CODES: &[Code] = &[
         "not_yet_available",
         &[503],
         Yes,
-        "The account was opened a moment ago, or `as_of` is so near that not all of it is known.",
+        "The account was opened a moment ago, or `as_of`, `min_position` or `Last-Event-ID` is so near that not all of it is known.",
         "Try again.",
     ),
     code(

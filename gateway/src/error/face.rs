@@ -279,6 +279,19 @@ impl Error {
                 );
                 unavailable("not_yet_available", message).after(Duration::from_secs(1))
             }
+            Self::PositionNotYetKnown { reached, asked } => {
+                let message = format!(
+                    "Position {asked} cannot be read yet: the last position that is known is {reached}. Please try again."
+                );
+                unavailable("not_yet_available", message).after(Duration::from_secs(1))
+            }
+            Self::TooManyFeeds => Face::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "requests",
+                Some("too_many_feeds"),
+                "Too many feeds of this account are open on this gateway. Close one, and open it again where it ended.",
+            )
+            .after(Duration::from_secs(5)),
             Self::NoAccountThen => Face::invalid(
                 StatusCode::NOT_FOUND,
                 Some("account_not_found"),
@@ -383,7 +396,7 @@ impl Error {
             | Self::RevokedKey
             | Self::ExpiredKey
             | Self::NotAdmin => "not_authenticated",
-            Self::RateLimited { .. } => "rate_limited",
+            Self::RateLimited { .. } | Self::TooManyFeeds => "rate_limited",
             Self::InsufficientCredits { .. } => "insufficient_credits",
             Self::CreditsHeld { .. } => "credits_held",
             Self::KeyCapReached { .. } => "key_cap_reached",
@@ -401,9 +414,11 @@ impl Error {
             Self::Upstream(Failure::Denied { .. }) => "provider_denied",
             Self::Upstream(_) | Self::UpstreamCharged(_) => "provider_failed",
             Self::SettlementUnconfirmed => "settlement_unconfirmed",
-            Self::CannotRead | Self::NotYetProjected | Self::AsOfNotYetKnown { .. } | Self::HistoryNotBuilt => {
-                "cannot_read"
-            }
+            Self::CannotRead
+            | Self::NotYetProjected
+            | Self::AsOfNotYetKnown { .. }
+            | Self::PositionNotYetKnown { .. }
+            | Self::HistoryNotBuilt => "cannot_read",
             Self::Internal | Self::Crashed | Self::Unprovable => "internal",
             Self::UnknownRoute { .. }
             | Self::WrongMethod { .. }

@@ -153,6 +153,15 @@ pub enum Error {
         /// When that was recorded.
         reached_at: Option<String>,
     },
+    /// The read models are not as far as was asked for.
+    PositionNotYetKnown {
+        /// The last position that they know.
+        reached: u64,
+        /// What was asked for.
+        asked: u64,
+    },
+    /// Too many feeds are open.
+    TooManyFeeds,
     /// The account did not exist then.
     NoAccountThen,
     /// The history of that time is built by the next rebuild only.

@@ -53,6 +53,8 @@ fn one_of_each() -> Vec<Error> {
         Error::CannotRead,
         Error::NotYetProjected,
         Error::AsOfNotYetKnown { reached: 1, reached_at: time },
+        Error::PositionNotYetKnown { reached: 1, asked: 2 },
+        Error::TooManyFeeds,
         Error::NoAccountThen,
         Error::HistoryNotBuilt,
         Error::NoReceipt,

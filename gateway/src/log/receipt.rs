@@ -6,8 +6,8 @@
 //! | a checkpoint that covers them | the newest one; else the ledger is asked to sign, once for all who ask |
 //! | proofs | a few tiles; each proof is checked before it leaves |
 
+use axum::Extension;
 use axum::extract::{Path, State};
-use axum::{Extension, Json};
 use schemas::ids::{AccountId, RequestId};
 use schemas::merkle::{Tiles, inclusion_proof, inclusion_ranges, leaf_hash, verify_inclusion};
 use schemas::receipt::{FORMAT, Proved, Receipt};
@@ -17,6 +17,7 @@ use super::request::{Found, defect, find};
 use super::{Log, unreadable};
 use crate::edge::Edge;
 use crate::error::Error;
+use crate::position::At;
 use crate::till::Caller;
 
 /// `GET /v1/receipts/{request_id}`: the account's own requests, as they stand in the log. A request that still runs is shown
@@ -24,18 +25,18 @@ use crate::till::Caller;
 ///
 /// # Errors
 /// When the account has no such request, or neither database nor ledger answers.
-pub async fn show(
+pub(crate) async fn show(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
     Path(asked): Path<String>,
-) -> Result<Json<Receipt>, Error> {
+) -> Result<At<Receipt>, Error> {
     let request: RequestId = asked.parse().map_err(|_| Error::NoReceipt)?;
     let log = edge.log().ok_or(Error::CannotRead)?;
     let found = find(&edge, log, caller.account_id, request).await?;
     let all = found.prices.iter().chain(&found.entries);
     let last = all.map(|entry| entry.position).max().ok_or(Error::NoReceipt)?;
     let signed = covering(&edge, log, last).await?;
-    Ok(Json(receipt(log, caller.account_id, request, found, signed).await?))
+    Ok(At::written(last, receipt(log, caller.account_id, request, found, signed).await?))
 }
 
 async fn covering(edge: &Edge, log: &Log, position: u64) -> Result<Signed, Error> {

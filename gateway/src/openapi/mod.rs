@@ -83,6 +83,9 @@ fn write() -> Value {
             if operation.once {
                 own.push(idempotency_key());
             }
+            if operation.resumes {
+                own.push(last_event_id());
+            }
             if !own.is_empty() {
                 written["parameters"] = own.into();
             }
@@ -159,6 +162,15 @@ fn idempotency_key() -> Value {
         "description": "The same request under the same key gets the first answer again, and is charged once. Another request under it is \
                         409 idempotency_key_reused.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    })
+}
+
+/// A header of every operation that can go on where it ended.
+fn last_event_id() -> Value {
+    json!({
+        "name": "Last-Event-ID", "in": "header", "required": false,
+        "description": "The id of the last event that was heard, a position of the ledger: what came after it is told.",
+        "schema": { "type": "string", "pattern": "^[0-9]{1,18}$" },
     })
 }
 

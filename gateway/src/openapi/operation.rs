@@ -19,6 +19,7 @@ pub(crate) struct Operation {
     pub(crate) gives: (&'static str, SchemaOf),
     pub(crate) streams: bool,
     pub(crate) once: bool,
+    pub(crate) resumes: bool,
 }
 
 /// Writes a type's schema, or a reference to it.
@@ -61,6 +62,7 @@ impl Operation {
             gives: ("application/json", object),
             streams: false,
             once: false,
+            resumes: false,
         }
     }
 
@@ -91,6 +93,18 @@ impl Operation {
     /// It costs money, and can be asked for once by an idempotency key.
     pub(crate) const fn once(mut self) -> Self {
         self.once = true;
+        self
+    }
+
+    /// The answer is a stream of server-sent events and nothing else; this is the data of each.
+    pub(crate) const fn gives_events<T: JsonSchema>(mut self) -> Self {
+        self.gives = ("text/event-stream", of::<T>);
+        self
+    }
+
+    /// It goes on after the event that the header `Last-Event-ID` names.
+    pub(crate) const fn resumes(mut self) -> Self {
+        self.resumes = true;
         self
     }
 

@@ -8,7 +8,7 @@ use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -196,6 +196,12 @@ impl Till {
     /// The longest that a request may run; its hold expires later than that.
     pub fn request_limit(&self) -> Duration {
         self.0.shared.request_limit()
+    }
+
+    /// The last position that the ledger has told of: of this gateway's events at once, of others within a second. 0 before
+    /// the first.
+    pub fn announced(&self) -> watch::Receiver<u64> {
+        self.0.shared.announced()
     }
 
     /// Whether requests can be authorized.

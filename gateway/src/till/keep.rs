@@ -57,6 +57,7 @@ async fn listen(lives: Arc<Lives>, born: Born) {
             Some(message) = appended.next() => {
                 if let Ok(word) = serde_json::from_slice::<Appended>(&message.payload) {
                     let now = life.shared.now();
+                    life.shared.appended(word.position);
                     life.let_go(|outbox| outbox.appended(word.through, &word.beyond, now));
                 }
             }

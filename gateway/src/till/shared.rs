@@ -6,7 +6,7 @@ use schemas::message::Beacon;
 use schemas::price_book::PriceBook;
 use schemas::subject::Cell;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -48,6 +48,8 @@ pub(super) struct Shared {
     closing: AtomicBool,
     generation: AtomicU64,
     stream_used_percent: AtomicU8,
+    /// The last position that the ledger has told of.
+    announced: watch::Sender<u64>,
     heard_ms: AtomicU64,
     lease_ms: AtomicU64,
     request_ms: AtomicU64,
@@ -73,6 +75,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             stream_used_percent: AtomicU8::new(0),
+            announced: watch::Sender::new(0),
             heard_ms: AtomicU64::new(0),
             lease_ms: AtomicU64::new(FIRST_LEASE_TIME.as_millis() as u64),
             request_ms: AtomicU64::new(FIRST_REQUEST_LIMIT.as_millis() as u64),
@@ -122,6 +125,20 @@ impl Shared {
     pub(super) fn hear(&self, beacon: &Beacon) {
         self.stream_used_percent.store(beacon.stream_used_percent, Ordering::Relaxed);
         self.heard_ms.store(self.now().as_millis().max(1) as u64, Ordering::Relaxed);
+        self.appended(beacon.position);
+    }
+
+    /// The ledger tells of a position. Who waits for news is woken by a later one only.
+    pub(super) fn appended(&self, position: u64) {
+        self.announced.send_if_modified(|last| {
+            let is_news = position > *last;
+            *last = position.max(*last);
+            is_news
+        });
+    }
+
+    pub(super) fn announced(&self) -> watch::Receiver<u64> {
+        self.announced.subscribe()
     }
 
     /// How long ago the ledger was heard.

@@ -44,7 +44,8 @@ impl Victim {
             "id" if path.contains("/models/") => one("anthropic%2Fclaude-haiku-4.5"),
             "id" => vec![self.request_id.clone(), self.answer_id.clone()],
             "cursor" => one(&self.cursor),
-            "as_of" => one(&self.position),
+            "as_of" | "min_position" | "last_event_id" => one(&self.position),
+            "follow" => one("false"),
             "model" => one(HAIKU),
             "group_by" => one("key"),
             "limit" => one("100"),
@@ -74,6 +75,12 @@ fn questions(document: &Value, victim: &Victim) -> Vec<Question> {
                 if parameter["in"] == "query" {
                     urls.extend(victim.values(name, path).iter().map(|value| format!("{filled}?{name}={value}")));
                 }
+            }
+            if operation["responses"]["200"]["content"]["text/event-stream"].is_object() && method == "get" {
+                // What goes on for ever is heard as far as it is; from its beginning, it is all that there ever was.
+                urls =
+                    ["last_event_id=0", "last_event_id=1"].map(|from| format!("{filled}?follow=false&{from}")).into();
+                urls.push(format!("{filled}?follow=false"));
             }
             questions.push(Question {
                 path: path.clone(),
@@ -235,6 +242,7 @@ async fn no_route_tells_a_stranger_anything() {
         "/credits",
         "/dashboard/billing/subscription",
         "/dashboard/billing/usage",
+        "/events",
         "/generation",
         "/key",
         "/receipts/{request_id}",
