@@ -40,6 +40,11 @@ for operation in (paths[path]["get"] for path in paths if path.endswith("/events
     for parameter in operation["parameters"]:
         if parameter["name"] == "follow":
             parameter.update(required=True, schema={"enum": [False]})
+# A position that is not there yet is rightly answered with 503, so none is made up.
+POSITIONS = ["min_position", "last_event_id", "Last-Event-ID"]
+for operation in (operation for item in paths.values() for operation in item.values() if isinstance(operation, dict)):
+    kept = [parameter for parameter in operation.get("parameters", []) if parameter["name"] not in POSITIONS]
+    operation["parameters"] = kept
 file = pathlib.Path(os.environ["SCRATCH"]) / "document.json"
 file.write_text(json.dumps(document))
 

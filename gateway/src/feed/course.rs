@@ -19,7 +19,7 @@ use crate::till::NotAuthenticated;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const COMMENT: &str = ": keep-alive\n\n";
 /// How soon clients come again after the end, milliseconds.
-const RETRY: &str = "retry: 1000\n\n";
+const RETRY: &str = "retry: 1000\n";
 /// Between two looks of a feed, however much happens: what comes meanwhile is told together.
 const PACE: Duration = Duration::from_millis(100);
 /// After word of a position, until the read models are there. Doubled, look by look …
@@ -56,8 +56,10 @@ impl Course {
         let feeds = edge.feeds().ok_or(Error::CannotRead)?;
         let after = last.map(|last| i64::try_from(last).unwrap_or(i64::MAX));
         let beginning = feeds.beginning(account, after).await.map_err(unreadable)??;
-        let mut first = RETRY.to_owned();
+        // Something at once, so that the client knows that it is heard.
+        let mut first = COMMENT.to_owned();
         if last.is_none() {
+            RETRY.clone_into(&mut first);
             Told::beginning(&beginning).write(&mut first).map_err(|_| Error::Internal)?;
         }
         let (cursor, standing) = (beginning.position, beginning.standing);

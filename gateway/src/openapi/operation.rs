@@ -38,6 +38,18 @@ fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string" })
 }
 
+/// Server-sent events, each of which has an id and JSON.
+fn events<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let data = generator.subschema_for::<T>();
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" },
+            "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": data },
+        },
+    })
+}
+
 fn bytes(_: &mut SchemaGenerator) -> Schema {
     json_schema!({})
 }
@@ -98,7 +110,7 @@ impl Operation {
 
     /// The answer is a stream of server-sent events and nothing else; this is the data of each.
     pub(crate) const fn gives_events<T: JsonSchema>(mut self) -> Self {
-        self.gives = ("text/event-stream", of::<T>);
+        self.gives = ("text/event-stream", events::<T>);
         self
     }
 

@@ -100,7 +100,7 @@ async fn who_has_lost_the_epoch_signs_nothing() {
 #[tokio::test]
 async fn checkpoints_are_for_ever_and_gateways_see_hashes_only() {
     let kit = Kit::start().await;
-    kit.open_account(100).await;
+    let account = kit.open_account(100).await;
     ask(&kit, None).await.unwrap();
     let mut db = kit.db().await;
     for change in
@@ -126,6 +126,19 @@ async fn checkpoints_are_for_ever_and_gateways_see_hashes_only() {
         sqlx::query_as("select * from ledger.event_of_price_book(1)").fetch_all(&mut db).await.unwrap();
     assert_eq!(prices.len(), 1);
     assert_eq!(leaf_hash(&prices[0].1).0.to_vec(), hashes[prices[0].0 as usize - 1], "SQL hashes as Rust does");
+    // An account's events by its id only, and by nobody else's role.
+    let feed = "select position from ledger.events_of_account($1, 0, 1000000, 1000)";
+    let of = async |db: &mut sqlx::PgConnection, account: uuid::Uuid| {
+        sqlx::query_scalar::<_, i64>(feed).bind(account).fetch_all(db).await
+    };
+    let opened = account.account_id.0;
+    assert_eq!(of(&mut db, opened).await.unwrap().len(), 2, "the opening, and its credits");
+    assert!(of(&mut db, uuid::Uuid::nil()).await.unwrap().is_empty());
+    for role in ["layers_analyst", "layers_projector"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("set role {role}"))).execute(&mut db).await.unwrap();
+        let refused = of(&mut db, opened).await.unwrap_err().to_string();
+        assert!(refused.contains("permission denied"), "{role}: {refused}");
+    }
     kit.finish().await;
 }
 

@@ -22,7 +22,13 @@ fn config(secrets: impl Iterator<Item = &'static str>) -> Option<Output> {
     [&["docker", "compose"][..], &["docker-compose"]].into_iter().find_map(|compose| {
         let is_there = Command::new(compose[0]).args(&compose[1..]).arg("version").output().ok()?.status.success();
         let mut command = Command::new(compose[0]);
-        command.args(&compose[1..]).arg("-f").arg(&file).args(["--profile", "simulator", "config"]);
+        command.args(&compose[1..]).arg("-f").arg(&file).args([
+            "--profile",
+            "simulator",
+            "--profile",
+            "observability",
+            "config",
+        ]);
         for name in SECRETS {
             command.env_remove(name);
         }

@@ -13,6 +13,7 @@ mod system_billing;
 mod system_cases;
 mod system_client_leaves;
 mod system_credits;
+mod system_dashboards;
 mod system_exact_charge;
 mod system_feed;
 mod system_graceful_stop;

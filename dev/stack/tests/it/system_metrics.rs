@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::system_kit::{Client, World, worked_example};
 
-const GATEWAY: [&str; 21] = [
+const GATEWAY: [&str; 23] = [
     "layers_leases_open",
     "layers_leased_free_nanocredits",
     "layers_holds_open",
@@ -26,6 +26,8 @@ const GATEWAY: [&str; 21] = [
     "layers_lives_begun_total",
     "layers_backlog_events",
     "layers_backlog_bytes",
+    "layers_stream_used_percent",
+    "layers_feeds_open",
 ];
 const LEDGER: [&str; 15] = [
     "layers_ledger_position",
