@@ -131,7 +131,7 @@ async fn checkpoints_are_for_ever_and_gateways_see_hashes_only() {
     let of = async |db: &mut sqlx::PgConnection, account: uuid::Uuid| {
         sqlx::query_scalar::<_, i64>(feed).bind(account).fetch_all(db).await
     };
-    let opened = account.account_id.0;
+    let opened = account.0;
     assert_eq!(of(&mut db, opened).await.unwrap().len(), 2, "the opening, and its credits");
     assert!(of(&mut db, uuid::Uuid::nil()).await.unwrap().is_empty());
     for role in ["layers_analyst", "layers_projector"] {
