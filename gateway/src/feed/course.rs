@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,8 +37,14 @@ pub(super) struct Course {
     standing: Standing,
     first: Option<String>,
     follow: bool,
+    /// How far the read models were at the last look.
+    reached: i64,
     looked: Instant,
+    /// The next look is not before this.
+    look_at: Instant,
     pause: Duration,
+    /// Nothing more is told.
+    over: bool,
     _place: Place,
 }
 
@@ -64,73 +69,98 @@ impl Course {
         }
         let (cursor, standing) = (beginning.position, beginning.standing);
         let announced = edge.till().announced();
-        let (looked, pause) = (Instant::now(), FIRST_PAUSE);
-        let first = Some(first);
-        Ok(Self { edge, account, secret, announced, cursor, standing, first, follow, looked, pause, _place: place })
+        let now = Instant::now();
+        Ok(Self {
+            edge,
+            account,
+            secret,
+            announced,
+            cursor,
+            standing,
+            first: Some(first),
+            follow,
+            reached: -1,
+            looked: now,
+            look_at: now,
+            pause: FIRST_PAUSE,
+            over: false,
+            _place: place,
+        })
     }
 
-    /// Piece by piece, as the client takes them, to its end.
-    pub(super) fn pieces(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
-        unfold(self, async |mut course| Some((Ok(Bytes::from(course.next().await?)), course)))
+    /// Piece by piece, as the client takes them, to its end; an error cuts the answer, so that nobody takes it for whole.
+    pub(super) fn pieces(self) -> impl Stream<Item = Result<Bytes, Broken>> {
+        unfold(self, async |mut course| {
+            if course.over {
+                return None;
+            }
+            let piece = course.next().await.transpose()?;
+            course.over |= piece.is_err();
+            Some((piece.map(Bytes::from), course))
+        })
     }
 
     /// The next events, or a comment when nothing happens; none at the end.
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Result<Option<String>, Broken> {
         if let Some(first) = self.first.take() {
-            return Some(first);
+            return Ok(Some(first));
         }
         let silent_until = Instant::now() + KEEP_ALIVE;
         let stopping = self.edge.stopping().clone();
         let news = async {
             loop {
-                let reached = match self.look().await {
-                    Ok((_, told)) if !told.is_empty() => return Some(told),
-                    Ok((reached, _)) => reached,
-                    // A client goes on where the last event was; an event that cannot be told is not passed over.
-                    Err(Ended) => return None,
-                };
-                if !self.follow {
-                    return None;
+                sleep_until(self.look_at).await;
+                let told = self.look().await?;
+                if self.over || !told.is_empty() {
+                    return Ok(Some(told).filter(|told| !told.is_empty()));
                 }
-                self.wait(reached).await;
+                self.wait().await;
             }
         };
         let news = tokio::select! {
             biased;
-            () = stopping.cancelled() => return None,
+            () = stopping.cancelled() => return Ok(None),
             news = timeout_at(silent_until, news) => news,
         };
         match news {
             Ok(news) => news,
-            Err(_) => self.is_let_in().await.then(|| COMMENT.to_owned()),
+            Err(_) => Ok(self.is_let_in().await.then(|| COMMENT.to_owned())),
         }
     }
 
-    /// What there is after the cursor, as it is sent, and how far the read models are. Nothing of the feed changes before
-    /// its last wait is over, so it can be given up at any time.
-    async fn look(&mut self) -> Result<(i64, String), Ended> {
+    /// What there is after the cursor, as it is sent. What is told is not changed before the last wait in here is over, so
+    /// that it can be given up at any time.
+    async fn look(&mut self) -> Result<String, Broken> {
         self.looked = Instant::now();
-        let feeds = self.edge.feeds().ok_or(Ended)?;
+        let feeds = self.edge.feeds().ok_or(Broken)?;
         let page = match feeds.page(self.account, self.cursor).await {
             Ok(Some(page)) => page,
-            Ok(None) => return Ok((-1, String::new())),
-            Err(error) => {
-                unreadable(error);
-                return Ok((-1, String::new()));
+            failed => {
+                let _ = failed.map_err(unreadable);
+                // Who follows waits for the database; who does not must not take this for all that there is.
+                return if self.follow { Ok(String::new()) } else { Err(Broken) };
             }
         };
         if !page.events.is_empty() && !self.is_let_in().await {
-            return Err(Ended);
+            self.over = true;
+            return Ok(String::new());
         }
         let is_all = page.events.len() < PAGE;
         let told = self.tell(page.events)?;
+        if page.reached > self.reached {
+            // They go on, so they are not waited for more often than is told.
+            self.pause = PACE;
+        }
+        self.reached = page.reached;
         if is_all {
             self.cursor = self.cursor.max(page.reached);
+            self.over = !self.follow;
+            self.look_at = self.looked + PACE;
         }
-        Ok((page.reached, told))
+        Ok(told)
     }
 
-    fn tell(&mut self, events: Vec<Logged>) -> Result<String, Ended> {
+    fn tell(&mut self, events: Vec<Logged>) -> Result<String, Broken> {
         let mut out = String::new();
         for logged in events {
             let told = Told::next(&logged, &mut self.standing).and_then(|told| {
@@ -139,24 +169,26 @@ impl Course {
             });
             if let Err(error) = told {
                 tracing::error!(account.id = %self.account, position = logged.position, %error, "feed.untellable");
-                return Err(Ended);
+                return Err(Broken);
             }
             self.cursor = logged.position;
         }
         Ok(out)
     }
 
-    /// Until there may be something after the position that the read models have reached.
-    async fn wait(&mut self, reached: i64) {
+    /// Until there may be something after the position that the read models have reached, and until when the next look has to
+    /// wait.
+    async fn wait(&mut self) {
         let announced = i64::try_from(*self.announced.borrow_and_update()).unwrap_or(i64::MAX);
-        if announced <= reached {
+        if announced <= self.reached {
             if self.announced.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
             self.pause = FIRST_PAUSE;
-            sleep_until((self.looked + PACE).max(Instant::now() + FIRST_PAUSE)).await;
+            self.look_at = (self.looked + PACE).max(Instant::now() + FIRST_PAUSE);
         } else {
-            sleep_until((self.looked + self.pause).max(Instant::now())).await;
+            // The ledger is further than the read models: they are there in a moment, or somebody has to mend them.
+            self.look_at = self.looked + self.pause;
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -171,8 +203,10 @@ impl Course {
     }
 }
 
-/// There is nothing more to tell this client.
-struct Ended;
+/// The feed cannot go on here, and has not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the feed broke off")]
+pub(super) struct Broken;
 
 fn unreadable(error: sqlx::Error) -> Error {
     tracing::warn!(%error, "feed.unreadable");
