@@ -28,6 +28,9 @@ pub mod door;
 /// The OpenAPI document.
 pub mod openapi;
 
+// Numbers that look like chance.
+mod mix;
+
 // `x-request-id`, on every response.
 pub mod request_id;
 

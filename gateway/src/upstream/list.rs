@@ -13,6 +13,7 @@ use super::choice::choose;
 use super::listed::{Setup, Upstream};
 use super::retry_budget::Budget;
 use super::{Api, Failure};
+use crate::mix::{STEP, mixed};
 
 /// More than anybody has; each has a bit in a word.
 pub const MOST: usize = 32;
@@ -133,7 +134,8 @@ impl Upstreams {
     fn draw(&self, free: u32) -> usize {
         let candidates = self.all.iter().enumerate().filter(|(index, _)| free >> index & 1 == 1);
         let weights = candidates.map(|(index, upstream)| (index, upstream.setup().weight));
-        let number = scrambled(self.seed.wrapping_add(self.drawn.fetch_add(1, Ordering::Relaxed)));
+        let drawn = self.seed.wrapping_add(self.drawn.fetch_add(1, Ordering::Relaxed));
+        let number = mixed(drawn.wrapping_mul(STEP));
         choose(weights, number).unwrap_or_else(|| free.trailing_zeros() as usize)
     }
 
@@ -224,14 +226,6 @@ impl Drop for Turn {
             self.end(Outcome::Unknown);
         }
     }
-}
-
-/// Steele, Lea and Flood's mixer: neighbouring numbers come out as if they had nothing to do with each other.
-fn scrambled(number: u64) -> u64 {
-    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]

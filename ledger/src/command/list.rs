@@ -24,8 +24,7 @@ pub async fn list_accounts(pool: &PgPool, ask: &ListAccounts) -> Result<Accounts
     .fetch_all(pool)
     .await
     .map_err(away)?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = cut(&mut rows, limit);
     let accounts = rows.into_iter().map(|row| {
         let account_id = AccountId(row.account_id);
         Ok(AccountReply {
@@ -66,8 +65,7 @@ pub async fn list_keys(pool: &PgPool, ask: &ListKeys) -> Result<KeysReply, Refus
     .fetch_all(pool)
     .await
     .map_err(away)?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = cut(&mut rows, limit);
     let keys = rows.into_iter().map(|row| {
         Ok(KeyReply {
             api_key_id: ApiKeyId(row.api_key_id),
@@ -85,6 +83,13 @@ pub async fn list_keys(pool: &PgPool, ask: &ListKeys) -> Result<KeysReply, Refus
 
 fn page(limit: u32) -> usize {
     limit.clamp(1, LARGEST_PAGE) as usize
+}
+
+/// One row more than a page was asked for: that it came says that there are more.
+fn cut<T>(rows: &mut Vec<T>, limit: usize) -> bool {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    more
 }
 
 fn away(error: sqlx::Error) -> Refusal {
