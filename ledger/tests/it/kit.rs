@@ -223,9 +223,14 @@ impl Kit {
         sqlx::query_scalar(sql).fetch_one(&mut self.db().await).await.unwrap()
     }
 
+    /// Until it is the number; while there is no row yet, it is none.
     pub(crate) async fn until_number(&self, sql: &'static str, expected: i64) {
-        self.until(&format!("{sql} = {expected}"), || async { (self.number(sql).await == expected).then_some(()) })
-            .await;
+        let is_so = async || {
+            let found: Option<i64> =
+                sqlx::query_scalar(sql).fetch_optional(&mut self.db().await).await.expect("the query is right");
+            (found == Some(expected)).then_some(())
+        };
+        self.until(&format!("{sql} = {expected}"), is_so).await;
     }
 
     /// Unleased, leased, held, charged, lost; whole credits.
