@@ -10,6 +10,7 @@ use gateway::till::{Till, TillConfig};
 use gateway::tls::Tls;
 use gateway::{routes, serve, telemetry};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers whose idempotency key counts no longer stay for so long at most.
@@ -19,8 +20,21 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    runtime()?.block_on(run())
+}
+
+/// On one core, one thread that takes tasks in turn: what many requests have to say to NATS at a time then leaves in one write
+/// (docs/decisions/0018-hot-path.md).
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() == 1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
+}
+
+async fn run() -> anyhow::Result<()> {
     telemetry::init();
     let config = Config::from_env()?;
     let mut terminate = signal(SignalKind::terminate())?;

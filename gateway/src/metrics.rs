@@ -20,6 +20,8 @@ const SECONDS: &str = "layers_response_seconds";
 const SECONDS_HELP: &str = "From the arrival of a request to the head of its response, the provider's time included.";
 const STREAM_USED: &str = "layers_stream_used_percent";
 const STREAM_USED_HELP: &str = "How full the stream is, by the ledger's word; from 80 on, new requests are refused.";
+const WAITING: &str = "layers_authorizations_waiting";
+const WAITING_HELP: &str = "Requests whose hold is taken and not acknowledged yet.";
 const FEEDS: &str = "layers_feeds_open";
 const FEEDS_HELP: &str = "Live feeds (GET /v1/events) that are open.";
 const BROKEN: &str = "layers_streams_broken_total";
@@ -134,6 +136,7 @@ fn write_till(till: &TillMetrics, out: &mut String) {
         ("layers_refused_held_total", "Refused: the credits are held for running requests.", &till.refused_held),
         ("layers_refused_by_key_total", "Refused: the key's own models or cap do not allow it.", &till.refused_by_key),
         ("layers_refused_unavailable_total", "Refused: could not be decided.", &till.refused_unavailable),
+        ("layers_shed_total", "Refused at the door, since too many requests wait to be authorized.", &till.shed),
         ("layers_gate_refusals_total", "Authorizations that a closed gate refused.", &till.gate_refusals),
         ("layers_undecided_total", "Authorizations that stayed undecided and were released.", &till.undecided),
         ("layers_resends_total", "Events sent again because the ledger missed them.", &till.resends),
@@ -162,6 +165,8 @@ pub async fn show(State(edge): State<Edge>) -> impl IntoResponse {
     upstreams::write(edge.all_upstreams().map(|list| &**list), &mut out);
     head(&mut out, STREAM_USED, STREAM_USED_HELP, "gauge");
     let _ = writeln!(out, "{STREAM_USED} {}", edge.till().health().stream_used_percent);
+    head(&mut out, WAITING, WAITING_HELP, "gauge");
+    let _ = writeln!(out, "{WAITING} {}", edge.till().waiting());
     if let Some(feeds) = edge.feeds() {
         head(&mut out, FEEDS, FEEDS_HELP, "gauge");
         let _ = writeln!(out, "{FEEDS} {}", feeds.count());

@@ -1,35 +1,34 @@
 //! What was answered is what the provider billed and what is charged, and the books add up.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stack::local::Stack;
 use tokio::time::{Instant, sleep};
 
+use crate::system::System;
+
 /// Read models and idle leases are level within seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Waits until everything is settled, and compares.
-pub(crate) async fn audit(stack: &Stack, answers: u64) -> Result<()> {
+/// Waits until everything is settled, compares, and says so in a sentence.
+pub(crate) async fn audit(system: &System) -> Result<String> {
+    let answers = system.answers.load(Ordering::Relaxed);
+    let number = |sql: &str| -> Result<u64> { system.sql(sql)?.parse().with_context(|| sql.to_owned()) };
     let charged = "select count(*) from usage_logs where credits_used > 0 and status = 'success'";
+    let open = "select coalesce(sum(leased + held), 0)::bigint from ledger.accounts";
     let deadline = Instant::now() + PATIENCE;
-    while number(stack, charged)? < answers || open(stack)? > 0 {
-        ensure!(Instant::now() < deadline, "{} of {answers} answers are charged", number(stack, charged)?);
-        sleep(Duration::from_millis(50)).await;
+    while number(charged)? < answers || number(open)? > 0 {
+        ensure!(Instant::now() < deadline, "{} of {answers} answers are charged", number(charged)?);
+        sleep(Duration::from_millis(500)).await;
     }
-    let (charges, billed) = (number(stack, charged)?, stack.simulator().bill()?["completed"].as_u64());
+    let (charges, provided) = (number(charged)?, system.provided().await?);
     ensure!(charges == answers, "{answers} were answered, {charges} are charged");
-    ensure!(billed == Some(answers), "{answers} were answered, the provider bills {billed:?}");
-    let report = stack.ledger_json(&["verify"])?;
+    ensure!(provided == answers, "{answers} were answered, the provider gave {provided}");
+    let report = system.stack.ledger_json(&["verify"])?;
     ensure!(report["ok"] == true, "verify says {report:#}");
-    println!("audit: {answers} answers, {charges} charges, {} events; verify: ok", report["events"]);
-    Ok(())
-}
-
-fn open(stack: &Stack) -> Result<u64> {
-    number(stack, "select coalesce(sum(leased + held), 0)::bigint from ledger.accounts")
-}
-
-fn number(stack: &Stack, sql: &str) -> Result<u64> {
-    stack.postgres().sql(sql)?.trim().parse().with_context(|| sql.to_owned())
+    Ok(format!(
+        "{answers} answers, {provided} at the provider, {charges} charges, {} events; verify: ok",
+        report["events"]
+    ))
 }

@@ -2,10 +2,12 @@
 //! gave us, and everything else on the others, where the lab's load and upstream are too.
 
 use anyhow::{Context, Result};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sched::sched_getaffinity;
 use nix::unistd::Pid;
 use stack::local::{Provider, Stack, StackOptions};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::machine::{self, Cores};
 
 /// More than any run spends.
 const CREDITS: i64 = 1_000_000;
@@ -38,40 +40,20 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 
 fn start(options: &Options) -> Result<Stack> {
     let given = sched_getaffinity(Pid::from_raw(0))?;
-    let rest = all_but(&given)?;
     // Whatever is started from here on is there too.
-    sched_setaffinity(Pid::from_raw(0), &rest)?;
+    machine::pin_this(&Cores::all_but(&given)?)?;
     let provider = Provider { base_url: Some(options.upstream.clone()), api_key: "vck_lab".to_owned() };
-    let stack = Stack::start_with(StackOptions {
+    let mut stack = Stack::start_with(StackOptions {
+        gateways: 0,
         first_port: Some(options.port),
         fsync: true,
         provider: Some(provider),
         ..StackOptions::default()
     })?;
-    let pid = stack.gateway(0).pid().context("the gateway runs")?;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let thread = thread?.file_name().to_string_lossy().parse()?;
-        sched_setaffinity(Pid::from_raw(thread), &given)?;
-    }
+    machine::pin_this(&given)?;
+    stack.add_gateway()?;
+    machine::pin_this(&Cores::all_but(&given)?)?;
     let account = stack.open_accounts("bench", &[CREDITS])?.pop().context("an account")?;
     stack.issue_known_key(&account, &options.key)?;
     Ok(stack)
-}
-
-/// The cores that were not given; all of them if there are no others.
-fn all_but(given: &CpuSet) -> Result<CpuSet> {
-    let mut rest = CpuSet::new();
-    let mut any = false;
-    for core in 0..std::fs::read_to_string("/proc/stat")?.lines().filter(|line| is_core(line)).count() {
-        if !given.is_set(core)? {
-            rest.set(core)?;
-            any = true;
-        }
-    }
-    Ok(if any { rest } else { *given })
-}
-
-/// `cpu0 …`, not the sum `cpu  …`.
-fn is_core(line: &str) -> bool {
-    line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }

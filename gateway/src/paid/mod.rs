@@ -3,6 +3,7 @@
 //!
 //! | phase | what | costs |
 //! |---|---|---|
+//! | door | refused where too many wait already | nothing |
 //! | read | the body, checked as OpenAI checks it ([`Route::read`]), the model found | no waiting once the body is here |
 //! | bound | the most that it can use and cost (`bound`) | nothing; the first time the ledger's word on the credits |
 //! | rewrite | the upstream body, the client's own bytes (`rewrite`) | a copy where something changes |
@@ -87,6 +88,7 @@ pub(crate) async fn answer(
     request: Request,
 ) -> Result<Response, Error> {
     let route = sale.route;
+    edge.till().take_more().map_err(|refused| Error::of_refusal(refused, "", |_| None))?;
     let passed_on = passed_on(route, request.headers());
     let body = body::read(request, edge.body_patience()).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Invalid::unparseable())?;

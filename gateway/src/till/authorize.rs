@@ -33,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Takes, sends and awaits; what comes back is acknowledged.
 pub(super) async fn authorize(life: &Arc<Life>, caller: &Caller, request: &ToAuthorize) -> Result<Hold, Declined> {
     let mut taken = Taken(Some(take(life, caller, request).await?));
+    let clock = || life.shared.now();
+    let _waiting = life.shared.pressure.begin(&clock);
     let deadline = Instant::now() + DECIDED_WITHIN;
     let not_now =
         |why| if life.is_over() { Declined::LifeIsOver } else { Declined::Refused(Refused::unavailable(why)) };

@@ -27,7 +27,7 @@ use super::lives::Lives;
 use super::metrics::TillMetrics;
 use super::peers::Peers;
 use super::refused::Refused;
-use super::shared::Shared;
+use super::shared::{Shared, TOO_MUCH};
 use super::take::Declined;
 use super::to_authorize::ToAuthorize;
 use super::{broadcasts, close, command, heartbeat, key_cap, refill, test_mode};
@@ -156,6 +156,25 @@ impl Till {
             }
         }
         self.count(Err(Refused::unavailable("the ledger does not answer")))
+    }
+
+    /// Whether one more request would wait too long. [`Self::authorize`] looks by itself; this is for before any work was put
+    /// into the request.
+    ///
+    /// # Errors
+    /// `Unavailable`, where it would.
+    pub fn take_more(&self) -> Result<(), Refused> {
+        let shared = &self.0.shared;
+        if !shared.pressure.is_over(shared.now()) {
+            return Ok(());
+        }
+        shared.metrics.shed.add_one();
+        self.count(Err(Refused::unavailable(TOO_MUCH)))
+    }
+
+    /// Authorizations that wait to be acknowledged.
+    pub fn waiting(&self) -> usize {
+        self.0.shared.pressure.waiting()
     }
 
     /// Sets the request's credits aside. With the hold that comes back the provider may be called.

@@ -31,6 +31,8 @@ pub struct TillMetrics {
     pub refused_by_key: Count,
     /// Refused: could not be decided now.
     pub refused_unavailable: Count,
+    /// Refused at the door, since too many wait.
+    pub shed: Count,
     /// Authorizations that a closed gate refused.
     pub gate_refusals: Count,
     /// Authorizations that stayed undecided and were released.

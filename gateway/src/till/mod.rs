@@ -34,6 +34,7 @@ pub mod lease;
 pub mod outbox;
 /// The gateways that share the rate limits.
 pub mod peers;
+mod pressure;
 /// What an account spent lately.
 pub mod spending;
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::bus::Bus;
 use super::metrics::TillMetrics;
 use super::outbox::Era;
+use super::pressure::Pressure;
 
 /// New requests are refused when so much of this gateway is not yet appended: what is left of the memory is for settling.
 const MOST_BACKLOG_BYTES: i64 = 256 * 1024 * 1024;
@@ -24,6 +25,9 @@ const FIRST_LEASE_TIME: Duration = Duration::from_secs(5);
 /// Before the ledger has said how long a request may run.
 const FIRST_REQUEST_LIMIT: Duration = Duration::from_secs(15 * 60);
 
+/// Why a request is refused that would wait too long.
+pub(super) const TOO_MUCH: &str = "there are more requests than this gateway can take";
+
 /// What all lives of this process share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -32,6 +36,8 @@ pub(super) struct Shared {
     pub(super) process: Uuid,
     pub(super) bus: Bus,
     pub(super) metrics: TillMetrics,
+    /// Authorizations that wait to be acknowledged.
+    pub(super) pressure: Pressure,
     /// Work that owes money.
     pub(super) track: TaskTracker,
     /// Work that goes on until the end.
@@ -64,6 +70,7 @@ impl Shared {
             process: Uuid::now_v7(),
             bus,
             metrics: TillMetrics::default(),
+            pressure: Pressure::default(),
             track: TaskTracker::new(),
             background: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -169,6 +176,8 @@ impl Shared {
             Some("the event log is almost full")
         } else if self.metrics.backlog_bytes.get() > MOST_BACKLOG_BYTES {
             Some("too many events wait for the ledger")
+        } else if self.pressure.is_over(self.now()) {
+            Some(TOO_MUCH)
         } else {
             None
         }

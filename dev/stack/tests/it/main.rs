@@ -27,6 +27,7 @@ mod system_many_gateways;
 mod system_metrics;
 mod system_models;
 mod system_openapi;
+mod system_overload;
 mod system_provider_fails;
 mod system_rate_limit;
 mod system_read_your_writes;
