@@ -6,11 +6,14 @@
 //! | `write`, `apply` | writes that in one transaction with the checkpoint | SQL |
 //! | `follow` | one batch after the other, woken by the ledger | connections, time |
 //! | `rebuild` | the same beside the live rows, then swaps | both versions |
+//! | `export` | usage as files, from one snapshot | views, files |
 
 /// One batch in one transaction, with its checkpoint.
 pub mod apply;
 /// How the programs reach the database.
 pub mod database;
+/// Usage as files.
+pub mod export;
 /// What a batch of events changes. Pure.
 pub mod fold;
 /// The follower: keeps the live version up to date.

@@ -1,5 +1,6 @@
 //! What can be asked of a projector on its command line.
 
+mod export;
 mod lag;
 mod profile;
 mod rebuild;
@@ -36,6 +37,9 @@ enum What {
     Rebuild(rebuild::Rebuild),
     /// Says how far behind the read models are.
     Lag(lag::Lag),
+    /// Writes usage as files: Parquet, CSV or lines of JSON.
+    #[command(subcommand)]
+    Export(export::Export),
     /// Names and addresses of people, which no event ever carries.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -48,6 +52,7 @@ impl Command {
             What::Run(run) => run.run(&options).await,
             What::Rebuild(rebuild) => rebuild.run(&options).await,
             What::Lag(lag) => lag.run(&options).await,
+            What::Export(export) => export.run(&options).await,
             What::Profile(profile) => profile.run(&options).await,
         }
     }

@@ -5,6 +5,7 @@ mod journal_costs;
 mod kit;
 
 mod balances_are_the_books;
+mod export;
 mod follow;
 mod poison;
 mod profile;
