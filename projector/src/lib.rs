@@ -28,5 +28,7 @@ pub mod profile;
 pub mod rebuild;
 /// Health and metrics over HTTP.
 pub mod serve;
+/// Which tables there are, and what each is made from.
+pub mod tables;
 /// Each table's rows, a batch at a time.
 mod write;

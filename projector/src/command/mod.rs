@@ -3,6 +3,7 @@
 mod export;
 mod lag;
 mod profile;
+mod progress;
 mod rebuild;
 mod run;
 
@@ -33,7 +34,7 @@ struct Database {
 enum What {
     /// Follows the log until it is stopped. Several may run: one is active, the others stand by.
     Run(run::Run),
-    /// Builds all read models again beside the live ones, compares, and swaps. Queries go on.
+    /// Builds all read models, or one, again beside the live ones, compares, and swaps. Queries go on; after a kill it goes on where it was.
     Rebuild(rebuild::Rebuild),
     /// Says how far behind the read models are.
     Lag(lag::Lag),

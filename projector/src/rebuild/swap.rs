@@ -4,7 +4,7 @@ use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
 use crate::log;
 
 /// Events that are applied while the follower waits: well under a second's work. With more to do, it is done before.
-const TAIL: i64 = 5_000;
+pub(super) const TAIL: i64 = 5_000;
 
 /// What came of an attempt.
 pub(super) enum Swap {
@@ -40,7 +40,7 @@ pub(super) async fn attempt(connection: &mut PgConnection, version: &mut Version
         .await?;
     }
     sqlx::query!(
-        "update projector.projection set live = true where name = $1 and version = $2",
+        "update projector.projection set live = true, program = null where name = $1 and version = $2",
         PROJECTION,
         version.version
     )

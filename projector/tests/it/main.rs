@@ -11,6 +11,8 @@ mod poison;
 mod profile;
 mod program;
 mod rebuild;
+mod rebuild_one;
+mod rebuild_resumed;
 mod roles;
 mod rows;
 mod slots_in_any_order;
