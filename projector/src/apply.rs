@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::fold::{Batch, Changes, Memory, Poison};
 use crate::log::{Logged, ReadError};
+use crate::page::Page;
 use crate::tables::Tables;
 use crate::{fold, write};
 
@@ -159,11 +160,11 @@ impl Version {
     pub async fn apply(
         &mut self,
         connection: &mut PgConnection,
-        events: &[Logged],
+        page: &Page,
         on_poison: OnPoison,
     ) -> Result<Done, ApplyError> {
         let mut transaction = connection.begin().await?;
-        let done = self.apply_in(&mut transaction, events, on_poison).await?;
+        let done = self.apply_in(&mut transaction, page, on_poison).await?;
         transaction.commit().await?;
         Ok(done)
     }
@@ -172,15 +173,14 @@ impl Version {
     pub(crate) async fn apply_in(
         &mut self,
         transaction: &mut PgTransaction<'_>,
-        events: &[Logged],
+        page: &Page,
         on_poison: OnPoison,
     ) -> Result<Done, ApplyError> {
-        let Some(last) = events.last() else {
+        let Some(last) = page.events().last() else {
             return Ok(Done { events: 0, quarantined: 0 });
         };
         self.claim(transaction).await?;
-        let decoded: Vec<_> = events.iter().map(|logged| Event::decode(&logged.event)).collect();
-        let (requests, accounts) = (requests_in(&decoded), accounts_in(&decoded));
+        let (requests, accounts) = (requests_in(page.decoded()), accounts_in(page.decoded()));
         let known = match self.tables.has("requests") {
             true => write::load_requests(transaction, self.version, &requests).await?,
             false => Vec::new(),
@@ -189,7 +189,7 @@ impl Version {
             true => write::load_standings(transaction, self.version, &accounts).await?,
             false => HashMap::new(),
         };
-        let (changes, mut poisoned) = fold(Batch::new(&mut self.memory, known, standings), events, decoded)?;
+        let (changes, mut poisoned) = fold(Batch::new(&mut self.memory, known, standings), page)?;
         if on_poison == OnPoison::Stop && !poisoned.is_empty() {
             let (position, poison) = poisoned.swap_remove(0);
             return Err(ApplyError::Poison { position, poison });
@@ -199,7 +199,7 @@ impl Version {
             self.quarantine(transaction, *position, poison).await?;
         }
         self.advance(transaction, last).await?;
-        Ok(Done { events: events.len(), quarantined: poisoned.len() })
+        Ok(Done { events: page.events().len(), quarantined: poisoned.len() })
     }
 
     /// Passes over one event whose rows the database refuses.
@@ -291,20 +291,19 @@ fn accounts_in(events: &[Decoded]) -> Vec<Uuid> {
     wanted
 }
 
-fn fold(
-    mut batch: Batch<'_>,
-    events: &[Logged],
-    decoded: Vec<Decoded>,
-) -> Result<(Changes, Vec<(i64, Poison)>), ApplyError> {
+fn fold(mut batch: Batch<'_>, page: &Page) -> Result<(Changes, Vec<(i64, Poison)>), ApplyError> {
     let mut poisoned = Vec::new();
-    for (logged, event) in events.iter().zip(decoded) {
-        let taken =
-            event.map_err(Poison::from).and_then(|event| batch.take(logged.position, logged.recorded_at, &event));
+    for (logged, event) in page.events().iter().zip(page.decoded()) {
+        let taken = match event {
+            Ok(event) => batch.take(logged.position, logged.recorded_at, event),
+            // Once more, for an error of our own: there are few of them.
+            Err(_) => Event::decode(&logged.event).map(drop).map_err(Poison::from),
+        };
         if let Err(poison) = taken {
             poisoned.push((logged.position, poison));
         }
     }
-    let last = events.last().map_or(0, |logged| logged.position);
+    let last = page.last().unwrap_or_default();
     let changes = batch.finish().map_err(|poison| ApplyError::Poison { position: last, poison })?;
     Ok((changes, poisoned))
 }

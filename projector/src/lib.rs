@@ -22,6 +22,8 @@ pub mod follow;
 pub mod lag;
 /// The log, as it is read.
 pub mod log;
+/// Events of the log, decoded, a page ahead of who writes.
+pub mod page;
 /// Names and addresses of people, beside the read models.
 pub mod profile;
 /// A new version beside the live one, and the swap.

@@ -141,7 +141,7 @@ pub async fn rebuild_while_readers_look(
     let program = stack::place::program("projector")?;
     let mut command = tokio::process::Command::new(program);
     command.args(["rebuild", "--json", "--progress", "plain"]).args(args).env("DATABASE_URL", postgres.url());
-    let done = command.stderr(Stdio::inherit()).output().await?;
+    let done = command.stdout(Stdio::piped()).spawn()?.wait_with_output().await?;
     stop.store(true, Relaxed);
     while let Some(reader) = readers.join_next().await {
         reader??;

@@ -2,6 +2,7 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
 use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
+use crate::page::Page;
 use crate::{log, tables};
 
 /// How the live version and the rebuilt one compare.
@@ -46,7 +47,7 @@ pub(super) async fn with_live(
         return Ok(None);
     };
     let tail = log::read(&mut transaction, version.position, live.position, i64::MAX).await?;
-    version.apply_in(&mut transaction, &tail, OnPoison::Stop).await?;
+    version.apply_in(&mut transaction, &Page::of(tail), OnPoison::Stop).await?;
     if version.position != live.position {
         transaction.commit().await?;
         return Ok(None);

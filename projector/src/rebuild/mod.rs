@@ -25,12 +25,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
+use tokio::join;
 
 pub use compare::{Comparison, TableComparison};
 
 use self::replace::Replaced;
 use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
 use crate::database::{self, Lock};
+use crate::page::{Ahead, Page};
 use crate::{lag, log};
 
 /// Events a transaction. Nobody waits for these rows, so fewer and larger ones than the follower's.
@@ -148,7 +150,8 @@ pub async fn rebuild(
     if !database::try_lock(connection, Lock::Rebuild).await? {
         return Err(RebuildError::AlreadyRunning);
     }
-    let report = locked(connection, wanted, begin, &mut tell).await;
+    let ahead = Ahead::new(&options).await?;
+    let report = locked(connection, ahead, wanted, begin, &mut tell).await;
     // Given back here and not with the connection, whose end the server notices a moment later. After an error the
     // connection may be gone, and the lock with it.
     let unlocked = database::unlock(connection, Lock::Rebuild).await;
@@ -159,6 +162,7 @@ pub async fn rebuild(
 
 async fn locked(
     connection: &mut PgConnection,
+    ahead: Ahead,
     wanted: &Wanted,
     begin: Instant,
     tell: &mut impl FnMut(Progress),
@@ -168,7 +172,7 @@ async fn locked(
     }
     let version = begin::begin(connection, wanted).await?;
     let number = version.version;
-    let mut build = Build { resumed_at: version.position, version, begin };
+    let mut build = Build { resumed_at: version.position, version, ahead, begin };
     let built = match build.finish(connection, wanted, tell).await {
         Ok(built) => built,
         Err(error) => {
@@ -209,6 +213,7 @@ async fn locked(
 /// A version that is being built.
 struct Build {
     version: Version,
+    ahead: Ahead,
     resumed_at: i64,
     begin: Instant,
 }
@@ -274,11 +279,12 @@ impl Build {
             };
             let (from, position, elapsed) = (self.resumed_at, self.version.position, self.begin.elapsed());
             tell(Progress::Building { from, position, target, elapsed });
-            let events = log::read(connection, position, target, BATCH).await?;
-            if events.is_empty() {
-                return Ok(());
-            }
-            self.version.apply(connection, &events, OnPoison::Stop).await?;
+            let page = self.ahead.page(position, target, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            let (applied, read) =
+                join!(self.version.apply(connection, &page, OnPoison::Stop), self.ahead.read_on(last, target, BATCH));
+            applied?;
+            read?;
         }
     }
 }
@@ -296,11 +302,11 @@ async fn go_on(connection: &mut PgConnection) -> Result<(), ApplyError> {
         return Ok(());
     }
     while let Some(mut version) = Version::live(connection).await? {
-        let events = log::read(connection, version.position, i64::MAX, BATCH).await?;
-        if events.is_empty() {
+        let page = Page::of(log::read(connection, version.position, i64::MAX, BATCH).await?);
+        if page.last().is_none() {
             break;
         }
-        match version.apply(connection, &events, OnPoison::Quarantine).await {
+        match version.apply(connection, &page, OnPoison::Quarantine).await {
             Ok(_) | Err(ApplyError::Moved) => {}
             // To find the one event is the follower's work.
             Err(error) if error.is_an_events_fault() => {

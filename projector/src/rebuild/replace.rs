@@ -3,6 +3,7 @@ use sqlx::{Connection, PgConnection};
 use super::swap::TAIL;
 use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
 use crate::log;
+use crate::page::Page;
 
 /// What became of one table of the live version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub(super) async fn attempt(
         return Ok(Some(Replaced::TooFarBehind));
     }
     let tail = log::read(&mut transaction, version.position, live.position, TAIL).await?;
-    version.apply_in(&mut transaction, &tail, OnPoison::Stop).await?;
+    version.apply_in(&mut transaction, &Page::of(tail), OnPoison::Stop).await?;
     if version.position != live.position {
         // Another version went live that is behind this one.
         return Err(ApplyError::Moved);
