@@ -77,10 +77,14 @@ books: ## a made-up log of EVENTS=1000000 events, and what it costs to prove it
 	@cargo build --quiet --release -p ledger -p projector -p books
 	@$(target)/release/books --events $(EVENTS)
 
+rebuild-bench: ## the projector beside the ledger's append, and rebuilds while readers look (EVENTS=1000000)
+	@cargo build --quiet --release --workspace --bins
+	@$(target)/release/books --projector --events $(EVENTS)
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos fuzz bench books prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos fuzz bench books rebuild-bench prepare-sqlx clean-data

@@ -8,6 +8,8 @@
 //! | write | one statement a table | the rows |
 //! | move | the checkpoint, on condition of where it was | |
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use schemas::event::{DecodeError, Event};
 use sqlx::{Connection, PgConnection, PgTransaction};
@@ -15,6 +17,8 @@ use uuid::Uuid;
 
 use crate::fold::{Batch, Changes, Memory, Poison};
 use crate::log::{Logged, ReadError};
+use crate::page::Page;
+use crate::tables::Tables;
 use crate::{fold, write};
 
 /// The projection that this program keeps.
@@ -29,6 +33,10 @@ pub struct Version {
     pub live: bool,
     /// The last event whose rows are there.
     pub position: i64,
+    /// How often rows were replaced beside its writer. What it remembers is as of then.
+    repairs: i32,
+    /// Which tables are filled.
+    tables: Tables,
     memory: Memory,
 }
 
@@ -53,7 +61,7 @@ pub struct Done {
 /// Why a batch was not applied. Nothing of it was then written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Another program moved the checkpoint, or another version went live. Start from there.
+    /// Another program moved the checkpoint or replaced rows, or another version went live. Start from there.
     #[error("the checkpoint is not where it was left")]
     Moved,
     /// A rebuild met an event that it cannot project.
@@ -102,23 +110,22 @@ impl Version {
     /// # Errors
     /// When the database fails.
     pub async fn live(connection: &mut PgConnection) -> Result<Option<Self>, sqlx::Error> {
-        let row =
-            sqlx::query!("select version, position from projector.projection where name = $1 and live", PROJECTION)
-                .fetch_optional(&mut *connection)
-                .await?;
+        let row = sqlx::query!("select version from projector.projection where name = $1 and live", PROJECTION)
+            .fetch_optional(&mut *connection)
+            .await?;
         match row {
-            Some(row) => Self::load(connection, row.version, true, row.position).await.map(Some),
+            // A swap may come in between.
+            Some(row) => Ok(Self::load(connection, row.version, Tables::all()).await?.filter(|version| version.live)),
             None => Ok(None),
         }
     }
 
-    /// A version with its memory.
+    /// A version with its memory; none where there is no such version.
     pub(crate) async fn load(
         connection: &mut PgConnection,
         version: i32,
-        live: bool,
-        position: i64,
-    ) -> Result<Self, sqlx::Error> {
+        tables: Tables,
+    ) -> Result<Option<Self>, sqlx::Error> {
         // A projector that kept no journal may have read events for this version.
         sqlx::query!(
             "update projector.projection set history_from = position + 1
@@ -128,8 +135,22 @@ impl Version {
         )
         .execute(&mut *connection)
         .await?;
+        let row = sqlx::query!(
+            "select position, live, repairs from projector.projection where name = $1 and version = $2",
+            PROJECTION,
+            version
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        // After the row: what is replaced meanwhile is counted there, and noticed when it is claimed.
         let memory = write::load_memory(connection, version).await?;
-        Ok(Self { version, live, position, memory })
+        Ok(Some(Self { version, live: row.live, position: row.position, repairs: row.repairs, tables, memory }))
+    }
+
+    /// Which tables are filled.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Applies the events that follow its position, in a transaction of their own.
@@ -139,11 +160,11 @@ impl Version {
     pub async fn apply(
         &mut self,
         connection: &mut PgConnection,
-        events: &[Logged],
+        page: &Page,
         on_poison: OnPoison,
     ) -> Result<Done, ApplyError> {
         let mut transaction = connection.begin().await?;
-        let done = self.apply_in(&mut transaction, events, on_poison).await?;
+        let done = self.apply_in(&mut transaction, page, on_poison).await?;
         transaction.commit().await?;
         Ok(done)
     }
@@ -152,27 +173,33 @@ impl Version {
     pub(crate) async fn apply_in(
         &mut self,
         transaction: &mut PgTransaction<'_>,
-        events: &[Logged],
+        page: &Page,
         on_poison: OnPoison,
     ) -> Result<Done, ApplyError> {
-        let Some(last) = events.last() else {
+        let Some(last) = page.events().last() else {
             return Ok(Done { events: 0, quarantined: 0 });
         };
         self.claim(transaction).await?;
-        let decoded: Vec<_> = events.iter().map(|logged| Event::decode(&logged.event)).collect();
-        let known = write::load_requests(transaction, self.version, &requests_in(&decoded)).await?;
-        let standings = write::load_standings(transaction, self.version, &accounts_in(&decoded)).await?;
-        let (changes, mut poisoned) = fold(Batch::new(&mut self.memory, known, standings), events, decoded)?;
+        let (requests, accounts) = (requests_in(page.decoded()), accounts_in(page.decoded()));
+        let known = match self.tables.has("requests") {
+            true => write::load_requests(transaction, self.version, &requests).await?,
+            false => Vec::new(),
+        };
+        let standings = match self.tables.has("journal") {
+            true => write::load_standings(transaction, self.version, &accounts).await?,
+            false => HashMap::new(),
+        };
+        let (changes, mut poisoned) = fold(Batch::new(&mut self.memory, known, standings), page)?;
         if on_poison == OnPoison::Stop && !poisoned.is_empty() {
             let (position, poison) = poisoned.swap_remove(0);
             return Err(ApplyError::Poison { position, poison });
         }
-        write::write(transaction, self.version, &changes).await?;
+        write::write(transaction, self.version, &self.tables, &changes).await?;
         for (position, poison) in &poisoned {
             self.quarantine(transaction, *position, poison).await?;
         }
         self.advance(transaction, last).await?;
-        Ok(Done { events: events.len(), quarantined: poisoned.len() })
+        Ok(Done { events: page.events().len(), quarantined: poisoned.len() })
     }
 
     /// Passes over one event whose rows the database refuses.
@@ -195,14 +222,14 @@ impl Version {
 
     async fn claim(&self, transaction: &mut PgTransaction<'_>) -> Result<(), ApplyError> {
         let row = sqlx::query!(
-            "select position, live from projector.projection where name = $1 and version = $2 for update",
+            "select position, live, repairs from projector.projection where name = $1 and version = $2 for update",
             PROJECTION,
             self.version
         )
         .fetch_optional(&mut **transaction)
         .await?;
         match row {
-            Some(row) if row.position == self.position && row.live == self.live => Ok(()),
+            Some(row) if (row.position, row.live, row.repairs) == (self.position, self.live, self.repairs) => Ok(()),
             _ => Err(ApplyError::Moved),
         }
     }
@@ -264,20 +291,19 @@ fn accounts_in(events: &[Decoded]) -> Vec<Uuid> {
     wanted
 }
 
-fn fold(
-    mut batch: Batch<'_>,
-    events: &[Logged],
-    decoded: Vec<Decoded>,
-) -> Result<(Changes, Vec<(i64, Poison)>), ApplyError> {
+fn fold(mut batch: Batch<'_>, page: &Page) -> Result<(Changes, Vec<(i64, Poison)>), ApplyError> {
     let mut poisoned = Vec::new();
-    for (logged, event) in events.iter().zip(decoded) {
-        let taken =
-            event.map_err(Poison::from).and_then(|event| batch.take(logged.position, logged.recorded_at, &event));
+    for (logged, event) in page.events().iter().zip(page.decoded()) {
+        let taken = match event {
+            Ok(event) => batch.take(logged.position, logged.recorded_at, event),
+            // Once more, for an error of our own: there are few of them.
+            Err(_) => Event::decode(&logged.event).map(drop).map_err(Poison::from),
+        };
         if let Err(poison) = taken {
             poisoned.push((logged.position, poison));
         }
     }
-    let last = events.last().map_or(0, |logged| logged.position);
+    let last = page.last().unwrap_or_default();
     let changes = batch.finish().map_err(|poison| ApplyError::Poison { position: last, poison })?;
     Ok((changes, poisoned))
 }

@@ -21,6 +21,9 @@ pub enum ReadError {
     /// Positions have no gaps; this one is missing.
     #[error("the log has no event at position {0}, and has later ones")]
     Gap(i64),
+    /// The thread that decodes has ended.
+    #[error("events could not be decoded: the thread has ended")]
+    Decoding,
 }
 
 /// The events after a position, in order, at most so many, and none after `through`.

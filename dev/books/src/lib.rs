@@ -11,6 +11,8 @@ mod gateway;
 pub mod make;
 /// What it costs to prove them.
 pub mod measure;
+/// The projector's pace beside the ledger's, and what readers see of a rebuild.
+pub mod pace;
 /// One request: what it asks, uses, and how it ends.
 mod request;
 /// What happens, step by step.

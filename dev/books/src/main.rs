@@ -1,12 +1,14 @@
-//! Makes books of any length and measures what it costs to prove them; `make books` calls it.
+//! Makes books of any length and measures what it costs to prove them (`make books`), or to project and rebuild them
+//! (`make rebuild-bench`).
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use books::make::{Maker, verifier};
-use books::{floor, measure};
+use books::{floor, measure, pace};
 use clap::Parser;
 use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, PgConnection, Row};
@@ -23,11 +25,17 @@ struct Options {
     /// Another seed, another story.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Append, follow and rebuild, and how their paces compare, instead of what proofs cost.
+    #[arg(long)]
+    projector: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
+    if options.projector {
+        return keep_pace(options.seed, options.events).await;
+    }
     // A tenth as long first: memory that is the same for both does not grow with the log.
     let tenth = prove(options.seed, options.events / 10).await?;
     let whole = prove(options.seed, options.events).await?;
@@ -39,6 +47,43 @@ async fn main() -> Result<()> {
     for proved in [&tenth, &whole] {
         println!("peak memory of verify {:>6.1} MiB for {} events", proved.peak_mib, proved.events);
     }
+    Ok(())
+}
+
+/// Append by the ledger's own code, then follow by the projector, then rebuild while readers look: one after the other.
+async fn keep_pace(seed: u64, events: u64) -> Result<()> {
+    let settings = ["shared_buffers=512MB", "max_wal_size=8GB"].map(str::to_owned).to_vec();
+    let start = move || Postgres::start_with(PostgresOptions { settings, ..PostgresOptions::default() });
+    let postgres = tokio::task::spawn_blocking(start).await??;
+    let connect = ledger::database::options(&postgres.url())?;
+    ledger::database::migrate(&connect).await?;
+    let mut db = connect.connect().await?;
+    let mut maker = Maker::new(seed, events)?;
+    let begin = Instant::now();
+    let last = maker.make(&mut db, events, |position| show(position, events)).await?;
+    let appended = begin.elapsed();
+    told("decided and appended", last, appended);
+    told("  of that, hashed and stored", last, maker.stored());
+    let (follower, followed) = pace::follow(&mut db, &postgres.url(), i64::try_from(last)?).await?;
+    told("followed", last, followed);
+    let ratio = |of: Duration| of.as_secs_f64() / followed.as_secs_f64();
+    println!("follow is {:.2} of append, {:.2} of storing alone", ratio(appended), ratio(maker.stored()));
+    for args in [&[][..], &["--only", "usage_daily"]] {
+        let (rebuilt, seen) = pace::rebuild_while_readers_look(&mut db, &postgres, args).await?;
+        let compared = rebuilt.comparison.context("nothing was compared")?;
+        let differing: Vec<_> = compared.tables.iter().filter(|table| !table.same).map(|table| &table.table).collect();
+        let (reads, empty, half) = (seen.reads.load(Relaxed), seen.empty.load(Relaxed), seen.half.load(Relaxed));
+        println!(
+            "rebuild {}: {:.0} events/s, {:.1} s in all; {reads} reads, {empty} empty, {half} half; differences: {}",
+            args.join(" "),
+            rebuilt.events_per_second,
+            rebuilt.seconds,
+            differing.len()
+        );
+        ensure!(compared.same && differing.is_empty(), "tables differ: {differing:?}");
+        ensure!(empty == 0 && half == 0, "readers saw what is not there");
+    }
+    drop(follower);
     Ok(())
 }
 

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use ledger::append::{State, Written, store};
 use schemas::merkle::note::{BadKey, SignerKey, VerifierKey};
@@ -14,6 +16,7 @@ pub struct Maker {
     story: Story,
     signer: SignerKey,
     batch: u64,
+    stored: Duration,
 }
 
 impl Maker {
@@ -22,7 +25,12 @@ impl Maker {
     /// # Errors
     /// When the seed leads to nothing that can be told.
     pub fn new(seed: u64, events: u64) -> Result<Self> {
-        Ok(Self { story: Story::new(seed, events)?, signer: signer()?, batch: (events / 16).clamp(32, BATCH) })
+        Ok(Self {
+            story: Story::new(seed, events)?,
+            signer: signer()?,
+            batch: (events / 16).clamp(32, BATCH),
+            stored: Duration::ZERO,
+        })
     }
 
     /// Makes the log at least so long, in a migrated database that is empty or has what this maker made before; gives its last
@@ -36,14 +44,21 @@ impl Maker {
         while self.story.state.head.position < events {
             let left = (events - self.story.state.head.position).min(self.batch);
             let mut written = self.story.tell(usize::try_from(left)?)?;
+            let begin = Instant::now();
             let leaves = written.events.iter().map(|row| leaf_hash(&row.bytes));
             written.tiles = self.story.state.tree.extend(leaves);
             self.write(db, &self.story.state, &written).await.context("a batch could not be stored")?;
+            self.stored += begin.elapsed();
             self.story.stored();
             tell(self.story.state.head.position);
         }
         sqlx::query("analyze").execute(&mut *db).await?;
         Ok(self.story.state.head.position)
+    }
+
+    /// How long of that was hashing and storing: the rest is what gateways say, and what the books decide about it.
+    pub fn stored(&self) -> Duration {
+        self.stored
     }
 
     async fn write(&self, db: &mut PgConnection, state: &State, written: &Written) -> Result<()> {

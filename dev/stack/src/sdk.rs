@@ -1,4 +1,4 @@
-//! The official SDKs of OpenAI and Anthropic, an independent verifier of receipts and a validator of AsyncAPI documents, as `make setup` installs
+//! The official SDKs of OpenAI and Anthropic, DuckDB, an independent verifier of receipts and a validator of AsyncAPI documents, as `make setup` installs
 //! them (`dev/stack/sdk/setup`), to run a script with.
 
 use std::fs::File;
@@ -45,6 +45,14 @@ pub fn asyncapi_script(script: &Path) -> Result<Command> {
 /// When they are not installed or the script cannot be read.
 pub fn openapi_script(script: &Path) -> Result<Command> {
     run_script("openapi", "bin/python", false, script)
+}
+
+/// A command that runs this Python script with DuckDB, as analysts do; its working folder is the caller's to set.
+///
+/// # Errors
+/// When it is not installed or the script cannot be read.
+pub fn duckdb_script(script: &Path) -> Result<Command> {
+    run_script("duckdb", "bin/python", false, script)
 }
 
 impl Sdk {

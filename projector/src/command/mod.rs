@@ -1,7 +1,9 @@
 //! What can be asked of a projector on its command line.
 
+mod export;
 mod lag;
 mod profile;
+mod progress;
 mod rebuild;
 mod run;
 
@@ -32,10 +34,13 @@ struct Database {
 enum What {
     /// Follows the log until it is stopped. Several may run: one is active, the others stand by.
     Run(run::Run),
-    /// Builds all read models again beside the live ones, compares, and swaps. Queries go on.
+    /// Builds all read models, or one, again beside the live ones, compares, and swaps. Queries go on; after a kill it goes on where it was.
     Rebuild(rebuild::Rebuild),
     /// Says how far behind the read models are.
     Lag(lag::Lag),
+    /// Writes usage as files: Parquet, CSV or lines of JSON.
+    #[command(subcommand)]
+    Export(export::Export),
     /// Names and addresses of people, which no event ever carries.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -48,6 +53,7 @@ impl Command {
             What::Run(run) => run.run(&options).await,
             What::Rebuild(rebuild) => rebuild.run(&options).await,
             What::Lag(lag) => lag.run(&options).await,
+            What::Export(export) => export.run(&options).await,
             What::Profile(profile) => profile.run(&options).await,
         }
     }

@@ -1,15 +1,24 @@
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use projector::rebuild::{Progress, Report, rebuild};
+use projector::rebuild::{Report, Wanted, rebuild};
 use sqlx::postgres::PgConnectOptions;
 
 use super::print_json;
+use super::progress::{How, Shown};
 
 #[derive(Debug, Args)]
 pub(super) struct Rebuild {
+    /// Only this table, by its name in schema read_models; usage_logs is the view of requests.
+    #[arg(long, value_name = "TABLE")]
+    only: Option<String>,
+    /// Begins with the first event, whatever a killed rebuild left.
+    #[arg(long)]
+    from_start: bool,
+    /// A bar, or a line every few seconds; a bar on a terminal, and lines elsewhere, where it is not said.
+    #[arg(long, value_enum, default_value_t = How::Auto)]
+    progress: How,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -17,16 +26,11 @@ pub(super) struct Rebuild {
 
 impl Rebuild {
     pub(super) async fn run(self, options: &PgConnectOptions) -> Result<ExitCode> {
-        let terminal = std::io::stderr().is_terminal();
-        let report = rebuild(options, |progress| {
-            if terminal {
-                show(progress);
-            }
-        })
-        .await;
-        if terminal {
-            eprintln!();
-        }
+        let only = self.only.map(|table| if table == "usage_logs" { "requests".to_owned() } else { table });
+        let wanted = Wanted { only, from_start: self.from_start };
+        let mut shown = Shown::new(self.progress);
+        let report = rebuild(options, &wanted, |progress| shown.tell(progress)).await;
+        shown.end();
         let report = report?;
         if self.json {
             print_json(&report)?
@@ -37,29 +41,21 @@ impl Rebuild {
     }
 }
 
-/// One line that is written over.
-fn show(progress: Progress) {
-    let line = match progress {
-        Progress::Building { position, target, elapsed } => {
-            let per_second = position as f64 / elapsed.as_secs_f64().max(0.001);
-            let left = (target - position) as f64 / per_second.max(1.0);
-            let percent = 100 * position / target.max(1);
-            format!("{percent:3} %  {position} of {target} events  {per_second:.0}/s  {left:.0} s left")
-        }
-        Progress::Comparing => "comparing with the live version".to_owned(),
-        Progress::Swapping => "going live".to_owned(),
-        Progress::Dropping => "dropping the old version".to_owned(),
-    };
-    eprint!("\r\x1b[2K{line}");
-    // A progress line that cannot be shown is none.
-    let _ = std::io::stderr().flush();
-}
-
 fn tell(report: &Report) {
-    println!(
-        "Version {} is live, at position {}, after {:.1} s ({:.0} events a second).",
-        report.version, report.position, report.seconds, report.events_per_second
-    );
+    let rate = format!("after {:.1} s ({:.0} events a second)", report.seconds, report.events_per_second);
+    if report.resumed_at > 0 {
+        println!("A killed rebuild had come to position {}; it was gone on with.", report.resumed_at);
+    }
+    match (&report.only, report.rows_removed, report.rows_added) {
+        (Some(only), Some(0), Some(0)) => println!("{only} is what the events say, {rate}: nothing was replaced."),
+        (Some(only), removed, added) => println!(
+            "{only} is rebuilt at position {}, {rate}: {} rows were wrong, {} came.",
+            report.position,
+            removed.unwrap_or_default(),
+            added.unwrap_or_default()
+        ),
+        (None, ..) => println!("Version {} is live, at position {}, {rate}.", report.version, report.position),
+    }
     match &report.comparison {
         None => println!("There was nothing to compare with."),
         Some(comparison) if comparison.same => {
@@ -68,7 +64,9 @@ fn tell(report: &Report) {
         Some(comparison) => {
             println!("The rebuilt rows DIFFER from those before (compared at position {}):", comparison.position);
             for table in comparison.tables.iter().filter(|table| !table.same) {
-                println!("  {}: {} rows before, {} now", table.table, table.rows_live, table.rows_rebuilt);
+                let is_left = report.only.as_ref().is_some_and(|only| *only != table.table);
+                let left = if is_left { " (left as it is: rebuild it too)" } else { "" };
+                println!("  {}: {} rows before, {} now{left}", table.table, table.rows_live, table.rows_rebuilt);
             }
         }
     }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
+use tokio::join;
 use tokio::time::{sleep, timeout};
 
 pub use status::{Phase, Snapshot, Status};
@@ -26,10 +27,13 @@ use crate::apply::{ApplyError, OnPoison, Version};
 use crate::database::{self, Lock};
 use crate::fold::Poison;
 use crate::lag;
-use crate::log::{self, Logged};
+use crate::log::Logged;
+use crate::page::{Ahead, Page};
 
 /// Events a transaction: large enough that its costs are shared, small enough that rows appear at once.
 const BATCH: i64 = 2_000;
+/// The same where more than that wait: nobody can have all of these rows at once.
+const BATCH_BEHIND: i64 = 10_000;
 /// A batch that takes longer hangs: the connection is given up.
 const STEP_TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How often a projector that has nothing to do looks all the same.
@@ -59,9 +63,9 @@ async fn session(options: &PgConnectOptions, status: &Status) -> Result<Infallib
     wait_for_migrations(&mut connection, status).await?;
     stand_by(&mut connection, status).await?;
     tracing::info!("active: following the log");
-    let mut waker = Waker::new(options).await?;
+    let (mut waker, mut ahead) = (Waker::new(options).await?, Ahead::new(options).await?);
     loop {
-        follow_version(&mut connection, &mut waker, status).await?;
+        follow_version(&mut connection, &mut ahead, &mut waker, status).await?;
     }
 }
 
@@ -92,7 +96,12 @@ async fn stand_by(connection: &mut PgConnection, status: &Status) -> Result<(), 
 }
 
 /// Follows with the live version until it is live no more.
-async fn follow_version(connection: &mut PgConnection, waker: &mut Waker, status: &Status) -> Result<(), ApplyError> {
+async fn follow_version(
+    connection: &mut PgConnection,
+    ahead: &mut Ahead,
+    waker: &mut Waker,
+    status: &Status,
+) -> Result<(), ApplyError> {
     let Some(mut version) = Version::live(connection).await? else {
         tracing::error!("no version of the read models is live; `projector rebuild` makes one");
         sleep(IDLE).await;
@@ -103,7 +112,7 @@ async fn follow_version(connection: &mut PgConnection, waker: &mut Waker, status
     loop {
         let step = timeout(STEP_TIME_LIMIT, async {
             months.keep_ahead(connection, &version).await?;
-            step(connection, &mut version, status).await
+            step(connection, ahead, &mut version, status).await
         });
         match step.await {
             Ok(Ok(Step::More)) => {}
@@ -126,19 +135,28 @@ enum Step {
     Idle,
 }
 
-/// Applies the next batch, and says how far that is.
-async fn step(connection: &mut PgConnection, version: &mut Version, status: &Status) -> Result<Step, ApplyError> {
-    let events = log::read(connection, version.position, i64::MAX, BATCH).await?;
-    if !events.is_empty() {
-        let applied = version.apply(connection, &events, OnPoison::Quarantine).await;
+/// Applies the next batch, and says how far that is. Where it was a full one, the next is read and decoded meanwhile.
+async fn step(
+    connection: &mut PgConnection,
+    ahead: &mut Ahead,
+    version: &mut Version,
+    status: &Status,
+) -> Result<Step, ApplyError> {
+    let page = ahead.page(version.position, i64::MAX, BATCH).await?;
+    if let Some(last) = page.last() {
+        let is_behind = page.events().len() >= BATCH as usize;
+        let (applied, read) = join!(version.apply(connection, &page, OnPoison::Quarantine), async {
+            if is_behind { ahead.read_on(last, i64::MAX, BATCH_BEHIND).await } else { Ok(()) }
+        });
         match applied {
             Ok(done) => status.applied(done.events),
             Err(error) if error.is_an_events_fault() => {
                 tracing::error!(%error, "a batch is refused; its events are applied one by one");
-                one_by_one(connection, version, &events, status).await?;
+                one_by_one(connection, version, page.events(), status).await?;
             }
             Err(error) => return Err(error),
         }
+        read?;
     }
     let lag = lag::read(connection).await?;
     let more = lag.as_ref().is_some_and(|lag| lag.head > version.position);
@@ -160,7 +178,7 @@ async fn one_by_one(
     for event in events {
         // What a failed attempt left in memory is not what the database has.
         let mut fresh = Version::live(connection).await?.ok_or(ApplyError::Moved)?;
-        match fresh.apply(connection, std::slice::from_ref(event), OnPoison::Quarantine).await {
+        match fresh.apply(connection, &Page::of(vec![event.clone()]), OnPoison::Quarantine).await {
             Ok(_) => {}
             Err(error) if error.is_an_events_fault() => {
                 fresh = Version::live(connection).await?.ok_or(ApplyError::Moved)?;

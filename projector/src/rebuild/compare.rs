@@ -2,16 +2,17 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
 use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
-use crate::log;
+use crate::page::Page;
+use crate::{log, tables};
 
 /// How the live version and the rebuilt one compare.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// Both had read up to here.
     pub position: i64,
-    /// Whether all tables have the same rows.
+    /// Whether all of these tables have the same rows.
     pub same: bool,
-    /// Table by table.
+    /// Table by table: all that were built.
     pub tables: Vec<TableComparison>,
 }
 
@@ -46,18 +47,23 @@ pub(super) async fn with_live(
         return Ok(None);
     };
     let tail = log::read(&mut transaction, version.position, live.position, i64::MAX).await?;
-    version.apply_in(&mut transaction, &tail, OnPoison::Stop).await?;
+    version.apply_in(&mut transaction, &Page::of(tail), OnPoison::Stop).await?;
     if version.position != live.position {
         transaction.commit().await?;
         return Ok(None);
     }
+    let mut built = tables::names(&mut transaction).await?;
+    built.retain(|table| version.tables().has(table));
     let rows = sqlx::query!(
-        r#"select l.table_name as "table!", l.row_count as "rows_live!", n.row_count as "rows_rebuilt!",
+        r#"select t.table_name as "table!", l.row_count as "rows_live!", n.row_count as "rows_rebuilt!",
             l.row_count = n.row_count and l.checksum = n.checksum as "same!"
-           from projector.checksums($1) l join projector.checksums($2) n on n.table_name = l.table_name
-           order by l.table_name"#,
+           from unnest($3::text[]) as t(table_name)
+           cross join lateral projector.checksum($1, t.table_name) l
+           cross join lateral projector.checksum($2, t.table_name) n
+           order by t.table_name"#,
         live.version,
-        version.version
+        version.version,
+        &built
     )
     .fetch_all(&mut *transaction)
     .await?;

@@ -5,6 +5,7 @@ use tokio::time::sleep;
 
 use crate::apply::PROJECTION;
 use crate::follow::months::is_lock_timeout;
+use crate::tables;
 
 /// Dropping a partition waits for those who read the table, and whoever comes then waits behind it: at most so long (it stands
 /// in the statement below too). Then it lets them through and tries again.
@@ -12,12 +13,13 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 /// Attempts a table: longer than the longest query that an analyst may make.
 const ATTEMPTS: u32 = 240;
 
-/// Drops versions that are not live: those of a rebuild that was killed, or that could not be dropped then.
-pub(super) async fn leftovers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// Drops versions that are not live, but for one that is gone on with: those of a rebuild that was killed, or that could not be
+/// dropped then.
+pub(super) async fn leftovers(connection: &mut PgConnection, but: Option<i32>) -> Result<(), sqlx::Error> {
     let left = sqlx::query_scalar!(r#"select projector.leftover_versions() as "version!""#)
         .fetch_all(&mut *connection)
         .await?;
-    for old in left {
+    for old in left.into_iter().filter(|old| Some(*old) != but) {
         tracing::info!(version = old, "dropping what an earlier rebuild left");
         version(connection, old).await?;
     }
@@ -26,9 +28,7 @@ pub(super) async fn leftovers(connection: &mut PgConnection) -> Result<(), sqlx:
 
 /// Drops a version; false if its readers did not let go of it in time.
 pub(super) async fn version(connection: &mut PgConnection, old: i32) -> Result<bool, sqlx::Error> {
-    let tables =
-        sqlx::query_scalar!(r#"select unnest(projector.tables()) as "table!""#).fetch_all(&mut *connection).await?;
-    for table in &tables {
+    for table in &tables::names(connection).await? {
         if !dropped(connection, old, table).await? {
             tracing::warn!(version = old, table, "the old version is still being read; the next rebuild drops it");
             return Ok(false);

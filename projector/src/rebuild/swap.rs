@@ -2,9 +2,10 @@ use sqlx::{Connection, PgConnection};
 
 use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
 use crate::log;
+use crate::page::Page;
 
 /// Events that are applied while the follower waits: well under a second's work. With more to do, it is done before.
-const TAIL: i64 = 5_000;
+pub(super) const TAIL: i64 = 5_000;
 
 /// What came of an attempt.
 pub(super) enum Swap {
@@ -30,7 +31,7 @@ pub(super) async fn attempt(connection: &mut PgConnection, version: &mut Version
             return Ok(Swap::TooFarBehind);
         }
         let tail = log::read(&mut transaction, version.position, live.position, TAIL).await?;
-        version.apply_in(&mut transaction, &tail, OnPoison::Stop).await?;
+        version.apply_in(&mut transaction, &Page::of(tail), OnPoison::Stop).await?;
         sqlx::query!(
             "update projector.projection set live = false where name = $1 and version = $2",
             PROJECTION,
@@ -40,7 +41,7 @@ pub(super) async fn attempt(connection: &mut PgConnection, version: &mut Version
         .await?;
     }
     sqlx::query!(
-        "update projector.projection set live = true where name = $1 and version = $2",
+        "update projector.projection set live = true, program = null where name = $1 and version = $2",
         PROJECTION,
         version.version
     )

@@ -13,23 +13,42 @@ use sqlx::PgConnection;
 
 use crate::apply::ApplyError;
 use crate::fold::Changes;
+use crate::tables::Tables;
 
 pub(crate) use accounts::load as load_standings;
 pub(crate) use memory::load as load_memory;
 pub(crate) use requests::load as load_requests;
 
-/// Writes all that a batch changes, for one version.
-pub(crate) async fn write(connection: &mut PgConnection, version: i32, changes: &Changes) -> Result<(), ApplyError> {
+/// Writes all that a batch changes in these tables, for one version.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    version: i32,
+    tables: &Tables,
+    changes: &Changes,
+) -> Result<(), ApplyError> {
     memory::write_prices(connection, version, &changes.prices).await?;
     memory::write_fenced(connection, version, &changes.fenced).await?;
-    accounts::open(connection, version, &changes.opened).await?;
-    accounts::change(connection, version, &changes.accounts).await?;
-    credit_transactions::write(connection, version, &changes.transactions).await?;
-    journal::write(connection, version, &changes.journal).await?;
-    api_keys::issue(connection, version, &changes.issued).await?;
-    api_keys::change(connection, version, &changes.keys).await?;
-    requests::write(connection, version, &changes.requests).await?;
-    Ok(usage_daily::change(connection, version, &changes.daily).await?)
+    if tables.has("credit_balances") {
+        accounts::open(connection, version, &changes.opened).await?;
+        accounts::change(connection, version, &changes.accounts).await?;
+    }
+    if tables.has("credit_transactions") {
+        credit_transactions::write(connection, version, &changes.transactions).await?;
+    }
+    if tables.has("journal") {
+        journal::write(connection, version, &changes.journal).await?;
+    }
+    if tables.has("api_keys") {
+        api_keys::issue(connection, version, &changes.issued).await?;
+        api_keys::change(connection, version, &changes.keys).await?;
+    }
+    if tables.has("requests") {
+        requests::write(connection, version, &changes.requests).await?;
+    }
+    if tables.has("usage_daily") {
+        usage_daily::change(connection, version, &changes.daily).await?;
+    }
+    Ok(())
 }
 
 /// One column of many rows.

@@ -146,7 +146,7 @@ async fn a_version_that_is_older_than_the_journal_says_from_where_on_it_has_one(
     world.project(100).await;
     assert_eq!(world.sql("select history_from from projection"), "9");
     assert_eq!(world.sql("select min(position) from credit_history"), "9");
-    projector::rebuild::rebuild(&world.options(), |_| {}).await.unwrap();
+    projector::rebuild::rebuild(&world.options(), &Default::default(), |_| {}).await.unwrap();
     assert_eq!(world.sql("select history_from from projection"), "1");
     assert_eq!(world.sql("select min(position) from credit_history"), "2");
 }

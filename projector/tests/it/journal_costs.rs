@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use projector::apply::{OnPoison, Version};
 use projector::log;
+use projector::page::Page;
 use schemas::tier::Tier;
 
 use crate::kit::{Story, World, credits};
@@ -81,7 +82,7 @@ async fn build(world: &World) -> Duration {
         if events.is_empty() {
             break;
         }
-        version.apply(&mut connection, &events, OnPoison::Stop).await.unwrap();
+        version.apply(&mut connection, &Page::of(events), OnPoison::Stop).await.unwrap();
     }
     let took = begin.elapsed();
     live(1);

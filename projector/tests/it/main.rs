@@ -5,11 +5,14 @@ mod journal_costs;
 mod kit;
 
 mod balances_are_the_books;
+mod export;
 mod follow;
 mod poison;
 mod profile;
 mod program;
 mod rebuild;
+mod rebuild_one;
+mod rebuild_resumed;
 mod roles;
 mod rows;
 mod slots_in_any_order;

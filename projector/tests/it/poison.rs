@@ -2,7 +2,7 @@
 
 use projector::apply::ApplyError;
 use projector::follow::{Status, follow};
-use projector::rebuild::{RebuildError, rebuild};
+use projector::rebuild::{RebuildError, Wanted, rebuild};
 use schemas::event::{Event, Header};
 use schemas::ids::EventId;
 use schemas::tier::Tier;
@@ -39,7 +39,7 @@ async fn an_undecodable_event_is_quarantined_live_and_stops_a_rebuild() {
     assert_eq!(world.sql("select trim_scale(balance) from credit_balances"), "6.64");
 
     let checksums = world.checksums();
-    let stopped = rebuild(&world.options(), |_| {}).await.unwrap_err();
+    let stopped = rebuild(&world.options(), &Wanted::default(), |_| {}).await.unwrap_err();
     assert!(matches!(stopped, RebuildError::Apply(ApplyError::Poison { position: 4, .. })), "{stopped}");
     assert_eq!(world.sql("select version from public.projection"), "1");
     assert_eq!(world.checksums(), checksums);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use projector::follow::{Status, follow};
-use projector::rebuild::{RebuildError, rebuild};
+use projector::rebuild::{RebuildError, Wanted, rebuild};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use schemas::tier::Tier;
@@ -24,7 +24,7 @@ async fn rebuilt_rows_are_the_same_as_those_that_were_followed() {
         world.project(batch).await;
     }
     let before = world.checksums();
-    let report = rebuild(&world.options(), |_| {}).await.unwrap();
+    let report = rebuild(&world.options(), &Wanted::default(), |_| {}).await.unwrap();
     assert_eq!((report.version, report.replaced, report.dropped), (2, Some(1), true));
     let comparison = report.comparison.unwrap();
     assert!(comparison.same, "{comparison:?}");
@@ -50,7 +50,7 @@ async fn dropped_and_wrong_rows_come_back_and_the_difference_is_told() {
     world.project(2_000).await;
     let right = world.checksums();
     world.sql("truncate read_models.requests; update read_models.credit_balances set bought = bought + 1");
-    let report = rebuild(&world.options(), |_| {}).await.unwrap();
+    let report = rebuild(&world.options(), &Wanted::default(), |_| {}).await.unwrap();
     let comparison = report.comparison.unwrap();
     let differing: Vec<_> =
         comparison.tables.iter().filter(|table| !table.same).map(|table| table.table.as_str()).collect();
@@ -58,7 +58,7 @@ async fn dropped_and_wrong_rows_come_back_and_the_difference_is_told() {
     assert_eq!(world.checksums(), right);
     // Even the checkpoint may be gone.
     world.sql("delete from projector.projection");
-    let report = rebuild(&world.options(), |_| {}).await.unwrap();
+    let report = rebuild(&world.options(), &Wanted::default(), |_| {}).await.unwrap();
     assert!(report.comparison.is_none());
     assert_eq!(world.checksums(), right);
     assert_eq!(world.sql("select count(*) from pg_class where relname ~ '^requests_[0-9]+$'"), "1");
@@ -96,14 +96,14 @@ async fn while_it_runs_readers_never_meet_an_empty_table_and_the_follower_goes_o
         }
     };
     let status = Status::default();
-    let options = world.options();
+    let (options, wanted) = (world.options(), Wanted::default());
     let work = async {
         for _ in 0..3 {
             let before = story.events.len();
             for _ in 0..200 {
                 story.pays(account, None);
             }
-            let (report, ()) = tokio::join!(rebuild(&options, |_| {}), world.append(&story.events[before..]));
+            let (report, ()) = tokio::join!(rebuild(&options, &wanted, |_| {}), world.append(&story.events[before..]));
             let comparison = report.unwrap().comparison.unwrap();
             assert!(comparison.same, "{comparison:?}");
         }
@@ -132,11 +132,11 @@ async fn a_rebuild_that_was_killed_leaves_nothing_that_matters() {
     world.append(&story.events).await;
     world.project(2_000).await;
     let right = world.checksums();
-    let options = world.options();
+    let (options, wanted) = (world.options(), Wanted::default());
     {
         let (halfway, seen) = (AtomicBool::new(false), AtomicU64::new(0));
         let running =
-            rebuild(&options, |_| halfway.store(seen.fetch_add(1, Ordering::Relaxed) >= 1, Ordering::Relaxed));
+            rebuild(&options, &wanted, |_| halfway.store(seen.fetch_add(1, Ordering::Relaxed) >= 1, Ordering::Relaxed));
         tokio::select! {
             _ = running => unreachable!("it is killed before its end"),
             () = async { while !halfway.load(Ordering::Relaxed) { tokio::task::yield_now().await } } => {}
@@ -145,7 +145,7 @@ async fn a_rebuild_that_was_killed_leaves_nothing_that_matters() {
     assert_eq!(world.checksums(), right);
     // The killed one's session may still be about to end, and with it its lock.
     let report = loop {
-        match rebuild(&options, |_| {}).await {
+        match rebuild(&options, &wanted, |_| {}).await {
             Err(RebuildError::AlreadyRunning) => tokio::task::yield_now().await,
             other => break other.unwrap(),
         }
@@ -168,8 +168,8 @@ async fn a_long_query_delays_the_drop_and_nobody_else() {
     let count = "select count(*) from usage_logs";
     let mut reading = long.begin().await.unwrap();
     let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut *reading).await.unwrap();
-    let options = world.options();
-    let mut running = Box::pin(rebuild(&options, |_| {}));
+    let (options, wanted) = (world.options(), Wanted::default());
+    let mut running = Box::pin(rebuild(&options, &wanted, |_| {}));
     tokio::select! {
         _ = &mut running => unreachable!("the old version is still being read"),
         () = async {

@@ -48,6 +48,11 @@ impl Story {
         story
     }
 
+    /// Time passes.
+    pub(crate) fn jumps_to(&mut self, time: &str) {
+        self.time = time.parse().unwrap();
+    }
+
     pub(crate) fn opens(&mut self, tier: Tier) -> AccountId {
         let account = AccountId(self.id());
         let opened = AccountOpened {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use projector::apply::{OnPoison, Version};
+use projector::page::Page;
 use projector::{database, log};
 use schemas::event::{Event, Payload, Source, encode_payload};
 use sqlx::postgres::PgConnectOptions;
@@ -112,7 +113,7 @@ impl World {
             if events.is_empty() {
                 return;
             }
-            version.apply(&mut connection, &events, OnPoison::Quarantine).await.unwrap();
+            version.apply(&mut connection, &Page::of(events), OnPoison::Quarantine).await.unwrap();
         }
     }
 
