@@ -7,6 +7,7 @@ mod kit;
 mod balances_are_the_books;
 mod export;
 mod follow;
+mod months;
 mod poison;
 mod profile;
 mod program;
