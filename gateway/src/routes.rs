@@ -22,7 +22,7 @@ use crate::openapi::{Operation, Row};
 use crate::paid::Sale;
 use crate::request_id::Arrival;
 use crate::responses::RESPONSES;
-use crate::{admin, credits, door, entrance, feed, health, metrics, models, once, openapi, paid, position, request_id};
+use crate::{admin, console, credits, door, entrance, feed, health, metrics, models, once, openapi, paid, position, request_id};
 
 /// Routes without a key.
 pub(crate) const OPEN_ROUTES: &[Row] = &[
@@ -197,12 +197,13 @@ pub fn router(edge: Edge, with_admin: bool) -> Router {
     if with_admin {
         router = router.merge(admin::router(&edge));
     }
+    router = router.merge(console::router(&edge, with_admin));
     dressed(router, edge)
 }
 
-/// The admin API alone.
+/// The admin API, and the console with the operator's pages.
 pub fn admin_router(edge: Edge) -> Router {
-    dressed(admin::router(&edge), edge)
+    dressed(admin::router(&edge).merge(console::router(&edge, true)), edge)
 }
 
 /// What every response has, whatever is asked.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::place;
+use crate::{browser, place};
 
 /// Which SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,16 @@ pub fn asyncapi_script(script: &Path) -> Result<Command> {
 /// When they are not installed or the script cannot be read.
 pub fn openapi_script(script: &Path) -> Result<Command> {
     run_script("openapi", "bin/python", false, script)
+}
+
+/// A command that runs this module for Node with playwright and axe, which drive the browser that `CHROMIUM` names.
+///
+/// # Errors
+/// When they are not installed, there is no browser, or the script cannot be read.
+pub fn browser_script(script: &Path) -> Result<Command> {
+    let mut command = run_script("browser", "node", true, script)?;
+    command.env("CHROMIUM", browser::chromium()?);
+    Ok(command)
 }
 
 impl Sdk {
