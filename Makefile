@@ -77,10 +77,16 @@ books: ## a made-up log of EVENTS=1000000 events, and what it costs to prove it
 	@cargo build --quiet --release -p ledger -p projector -p books
 	@$(target)/release/books --events $(EVENTS)
 
+screenshots: ## pictures of the console into docs/console
+	@cargo build --quiet --workspace --bins
+	@$(target)/debug/stack setup
+	@dev/stack/sdk/setup
+	@LAYERS_SCREENSHOTS=docs/console cargo nextest run --workspace -E 'test(system_console_pictures)'
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos fuzz bench books prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos fuzz bench books screenshots prepare-sqlx clean-data

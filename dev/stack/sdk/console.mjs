@@ -12,18 +12,23 @@ async function open(options = {}) {
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   page.on('console', (message) => {
-    // An answer of 401 or 404 is meant.
-    if (!message.text().startsWith('Failed to load resource')) seen.complaints.push(message.text());
+    // Advice and news are no complaints, and an answer of 401 or 404 is meant.
+    if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Failed to load resource')) seen.complaints.push(message.text());
   });
   page.on('pageerror', (error) => seen.complaints.push(String(error)));
   return page;
 }
 
+// What leads to another page, until that page is there.
+const arrive = (page, act) => Promise.all([page.waitForEvent('load'), act()]);
+
 async function signIn(page, key) {
   await page.goto(CONSOLE_URL);
   await page.getByLabel('API key').fill(key);
-  const [answer] = await Promise.all([page.waitForResponse((r) => r.request().method() === 'POST'), page.keyboard.press('Enter')]);
-  await page.waitForLoadState();
+  const [answer] = await Promise.all([
+    page.waitForResponse((answer) => answer.request().method() === 'POST'),
+    arrive(page, () => page.keyboard.press('Enter')),
+  ]);
   return answer.status();
 }
 
@@ -58,32 +63,32 @@ seen.overview.table = await page.getByRole('table', { name: 'Usage by day' }).in
 await judge(page, 'overview');
 
 // Filters and pages.
-await page.getByRole('navigation', { name: 'Account' }).getByRole('link', { name: 'Requests' }).click();
+await arrive(page, () => page.getByRole('navigation', { name: 'Account' }).getByRole('link', { name: 'Requests' }).click());
 seen.requests = { first: await rows(page), links: await page.locator('main tbody th a').evaluateAll((all) => all.map((a) => a.getAttribute('href'))) };
 await judge(page, 'requests');
-await page.getByRole('link', { name: 'Older' }).click();
+await arrive(page, () => page.getByRole('link', { name: 'Older' }).click());
 seen.requests.second = await rows(page);
 seen.requests.links.push(...(await page.locator('main tbody th a').evaluateAll((all) => all.map((a) => a.getAttribute('href')))));
-await page.getByRole('link', { name: 'Newest' }).click();
+await arrive(page, () => page.getByRole('link', { name: 'Newest' }).click());
 await page.getByLabel('Status').selectOption('error');
-await page.getByRole('button', { name: 'Search' }).click();
+await arrive(page, () => page.getByRole('button', { name: 'Search' }).click());
 seen.requests.failed = { rows: await rows(page), statuses: await page.locator('main tbody .badge').allInnerTexts(), chosen: await page.getByLabel('Status').inputValue() };
-await page.getByRole('link', { name: 'Reset' }).click();
+await arrive(page, () => page.getByRole('link', { name: 'Reset' }).click());
 await page.getByLabel('Model').fill('<script>document.title="x"</script>');
-await page.getByRole('button', { name: 'Search' }).click();
+await arrive(page, () => page.getByRole('button', { name: 'Search' }).click());
 seen.requests.none = await page.locator('.nothing').innerText();
 seen.requests.typed = await page.getByLabel('Model').inputValue();
-await page.getByRole('link', { name: 'Reset' }).click();
-const keys = await page.getByLabel('Key', { exact: true }).locator('option').allInnerTexts();
+await arrive(page, () => page.getByRole('link', { name: 'Reset' }).click());
+const keys = await page.locator('select[name=key] option').allTextContents();
 seen.requests.hostileKey = keys.find((name) => name.includes('<script>'));
 await page.getByLabel('From').fill('2020-01-01');
-await page.getByRole('button', { name: 'Search' }).click();
+await arrive(page, () => page.getByRole('button', { name: 'Search' }).click());
 seen.requests.tooLong = await heading(page);
 
 // One request, found by its id.
 await page.goto(`${CONSOLE_URL}/accounts/${ACCOUNT}/requests`);
 await page.getByLabel('Request id').fill(REQUEST);
-await page.keyboard.press('Enter');
+await arrive(page, () => page.keyboard.press('Enter'));
 await page.waitForURL(`**/requests/${REQUEST}`);
 seen.request = {
   timeline: await page.locator('.timeline h3').allInnerTexts(),
@@ -95,10 +100,10 @@ await judge(page, 'request');
 
 // Top-ups and keys.
 const account = page.getByRole('navigation', { name: 'Account' });
-await account.getByRole('link', { name: 'Top-ups' }).click();
+await arrive(page, () => account.getByRole('link', { name: 'Top-ups' }).click());
 seen.credits = await page.locator('main tbody').innerText();
 await judge(page, 'credits');
-await account.getByRole('link', { name: 'Keys' }).click();
+await arrive(page, () => account.getByRole('link', { name: 'Keys' }).click());
 seen.keys = { text: await page.locator('main tbody').innerText(), issue: await page.getByRole('button', { name: 'Issue' }).count() };
 await judge(page, 'keys');
 
@@ -127,11 +132,10 @@ await page.keyboard.press('Enter');
 seen.skippedTo = await page.evaluate(() => document.activeElement.id);
 
 // Out, and back.
-await page.getByRole('button', { name: 'Sign out' }).click();
+await arrive(page, () => page.getByRole('button', { name: 'Sign out' }).click());
 await page.waitForURL('**/sign-in');
 seen.signOut = { cookies: (await page.context().cookies()).length };
 await page.goBack();
-await page.waitForLoadState();
 seen.signOut.back = { path: path(page), heading: await heading(page), text: await page.locator('body').innerText() };
 
 // On a phone, in the dark, and without scripts.
@@ -142,8 +146,7 @@ for (const to of ['', '/requests', `/requests/${REQUEST}`, '/credits', '/keys'])
   const width = await phone.locator('html').evaluate((html) => html.scrollWidth - html.clientWidth);
   seen.phone.pages[to] = { overflow: width, heading: await heading(phone), ground: await phone.locator('body').evaluate((body) => getComputedStyle(body).backgroundColor) };
 }
-await phone.locator('summary').count();
-await phone.getByRole('button', { name: 'Sign out' }).click();
+await arrive(phone, () => phone.getByRole('button', { name: 'Sign out' }).click());
 seen.phone.out = path(phone);
 
 // The same in the dark with scripts, for axe.
@@ -158,14 +161,14 @@ const operator = await open();
 seen.operator = { signIn: await signIn(operator, ADMIN_KEY), heading: await heading(operator), path: path(operator) };
 await judge(operator, 'accounts');
 await operator.getByLabel('Id, name or address').fill(OTHER_ACCOUNT.slice(0, 13));
-await operator.getByRole('button', { name: 'Search' }).click();
+await arrive(operator, () => operator.getByRole('button', { name: 'Search' }).click());
 seen.operator.found = await operator.locator('main tbody th').allInnerTexts();
 await operator.goto(`${CONSOLE_URL}/requests?request_id=${OTHER_REQUEST}`);
 seen.operator.request = { path: path(operator), timeline: await operator.locator('.timeline h3').allInnerTexts() };
 await operator.goto(`${CONSOLE_URL}/requests`);
 seen.operator.requests = await rows(operator);
 await judge(operator, 'all requests');
-await operator.getByRole('link', { name: 'Operations' }).click();
+await arrive(operator, () => operator.getByRole('link', { name: 'Operations' }).click());
 seen.operator.operations = await operator.locator('main').innerText();
 await judge(operator, 'operations');
 
@@ -174,16 +177,16 @@ await operator.goto(`${CONSOLE_URL}/accounts/${ACCOUNT}/keys`);
 await operator.getByLabel('Name').fill(KEY_NAME);
 await operator.getByLabel('Models').fill('anthropic/*');
 await operator.getByLabel('Cap, credits').fill('50');
-await operator.getByRole('button', { name: 'Issue' }).click();
+await arrive(operator, () => operator.getByRole('button', { name: 'Issue' }).click());
 const secret = await operator.locator('.secret').innerText();
 await judge(operator, 'issued');
 const owner = await open();
 seen.issued = { path: path(operator), looksLike: secret.slice(0, 9), signIn: await signIn(owner, secret) };
-await operator.getByRole('link', { name: 'I have copied it' }).click();
+await arrive(operator, () => operator.getByRole('link', { name: 'I have copied it' }).click());
 seen.issued.listed = await operator.locator('main tbody').innerText();
-await operator.getByRole('link', { name: `Revoke ${KEY_NAME}` }).click();
+await arrive(operator, () => operator.getByRole('link', { name: `Revoke ${KEY_NAME}` }).click());
 await judge(operator, 'revoke');
-await operator.getByRole('button', { name: 'Revoke' }).click();
+await arrive(operator, () => operator.getByRole('button', { name: 'Revoke' }).click());
 await operator.waitForURL('**/keys');
 seen.issued.revoked = await operator.locator('main tbody').innerText();
 await owner.reload();

@@ -8,12 +8,12 @@ const desk = { viewport: { width: 1280, height: 1000 } };
 const phone = { viewport: { width: 390, height: 1100 }, isMobile: true, deviceScaleFactor: 2 };
 const account = `accounts/${ACCOUNT}`;
 const pictures = [
+  ['operations-desk-dark', desk, 'dark', ADMIN_KEY, 'operations'],
   ['overview-desk-light', desk, 'light', API_KEY, account],
   ['overview-phone-dark', phone, 'dark', API_KEY, account],
   ['requests-desk-dark', desk, 'dark', API_KEY, `${account}/requests`],
   ['requests-phone-light', phone, 'light', API_KEY, `${account}/requests`],
   ['request-desk-light', { viewport: { width: 1280, height: 1250 } }, 'light', API_KEY, `${account}/requests/${REQUEST}`],
-  ['operations-desk-dark', desk, 'dark', ADMIN_KEY, 'operations'],
 ];
 mkdirSync(PICTURES, { recursive: true });
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--hide-scrollbars'] });

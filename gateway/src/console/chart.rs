@@ -17,6 +17,8 @@ const GRID: RGBColor = RGBColor(0, 0, 3);
 const MUTED: RGBColor = RGBColor(0, 0, 4);
 const STRONG: RGBColor = RGBColor(0, 0, 5);
 const FONT: &str = "sans-serif";
+/// Nanocredits: a hundred million credits. What is above it is drawn as high; axes are computed with a few times as much.
+const HIGHEST: i64 = 100_000_000_000_000_000;
 
 /// How a chart is shown.
 struct Form {
@@ -26,7 +28,12 @@ struct Form {
     labels: usize,
 }
 
-const FORMS: [Form; 2] = [Form { class: "wide", width: 960, labels: 8 }, Form { class: "narrow", width: 360, labels: 4 }];
+/// Columns take the width of a page, or of a phone.
+const OF_COLUMNS: [Form; 2] = [Form { class: "wide", width: 1040, labels: 10 }, Form { class: "narrow", width: 340, labels: 4 }];
+/// Bars stand side by side on a desk.
+const OF_BARS: [Form; 2] = [Form { class: "wide", width: 490, labels: 0 }, Form { class: "narrow", width: 330, labels: 0 }];
+/// The backend takes a font's height for its size, which is less.
+const TEXT: u32 = 16;
 
 /// What a chart shows, in words.
 pub(super) struct Words<'a> {
@@ -38,17 +45,17 @@ pub(super) struct Words<'a> {
 
 /// A column for each label, in order.
 pub(super) fn columns(words: &Words<'_>, columns: &[(String, Nanocredits)]) -> Markup {
-    both(words, |form| draw_columns(form, columns).map_err(|error| error.to_string()))
+    both(words, &OF_COLUMNS, |form| draw_columns(form, columns).map_err(|error| error.to_string()))
 }
 
 /// A bar for each name, the longest first.
 pub(super) fn bars(words: &Words<'_>, bars: &[(String, Nanocredits)]) -> Markup {
-    both(words, |form| draw_bars(form, bars).map_err(|error| error.to_string()))
+    both(words, &OF_BARS, |form| draw_bars(form, bars).map_err(|error| error.to_string()))
 }
 
-fn both(words: &Words<'_>, draw: impl Fn(&Form) -> Result<String, String>) -> Markup {
+fn both(words: &Words<'_>, forms: &[Form], draw: impl Fn(&Form) -> Result<String, String>) -> Markup {
     html! {
-        @for form in &FORMS {
+        @for form in forms {
             @match draw(form) {
                 Ok(svg) => { (PreEscaped(described(form, words, &svg))) },
                 // The table says the same.
@@ -82,8 +89,8 @@ fn described(form: &Form, words: &Words<'_>, svg: &str) -> String {
 
 type Drawn<'a> = Result<String, DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
-fn text(size: u32, color: &'static RGBColor, at: HPos) -> TextStyle<'static> {
-    TextStyle::from((FONT, size).into_font()).color(color).pos(Pos::new(at, VPos::Center))
+fn text(color: &'static RGBColor, at: HPos) -> TextStyle<'static> {
+    TextStyle::from((FONT, TEXT).into_font()).color(color).pos(Pos::new(at, VPos::Center))
 }
 
 fn draw_columns(form: &Form, columns: &[(String, Nanocredits)]) -> Drawn<'static> {
@@ -92,14 +99,15 @@ fn draw_columns(form: &Form, columns: &[(String, Nanocredits)]) -> Drawn<'static
     {
         let area = SVGBackend::with_string(&mut svg, (form.width, HEIGHT)).into_drawing_area();
         let count = i32::try_from(columns.len()).unwrap_or(i32::MAX).max(1);
-        let top = columns.iter().map(|(_, amount)| amount.get()).max().unwrap_or(0).max(1);
+        let height = |amount: &Nanocredits| amount.get().clamp(0, HIGHEST);
+        let top = columns.iter().map(|(_, amount)| height(amount)).max().unwrap_or(0).max(1);
         // Room above the highest column, so that its grid line is seen.
         let top = top.saturating_add(top / 12).max(10);
         let mut chart = ChartBuilder::on(&area)
             .margin_top(10)
             .margin_right(4)
-            .x_label_area_size(26)
-            .y_label_area_size(54)
+            .x_label_area_size(30)
+            .y_label_area_size(58)
             .build_cartesian_2d((0..count - 1).into_segmented(), 0..top)?;
         let label = |at: &SegmentValue<i32>| match at {
             SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => {
@@ -112,18 +120,18 @@ fn draw_columns(form: &Form, columns: &[(String, Nanocredits)]) -> Drawn<'static
             .disable_x_mesh()
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
-            .axis_style(GRID)
-            .set_all_tick_mark_size(0)
+            .axis_style(TRANSPARENT)
+            .set_all_tick_mark_size(7)
             .x_labels(form.labels)
-            .y_labels(4)
+            .y_labels(6)
             .x_label_formatter(&label)
             .y_label_formatter(&|amount| short(*amount))
-            .x_label_style(TextStyle::from((FONT, 12).into_font()).color(&MUTED))
-            .y_label_style(TextStyle::from((FONT, 12).into_font()).color(&MUTED))
+            .x_label_style(TextStyle::from((FONT, TEXT).into_font()).color(&MUTED))
+            .y_label_style(TextStyle::from((FONT, TEXT).into_font()).color(&MUTED))
             .draw()?;
         let gap = form.width / u32::try_from(columns.len()).unwrap_or(1).max(1) / 7;
-        chart.draw_series((0..count).zip(columns).filter(|(_, (_, amount))| amount.get() > 0).map(|(index, (_, amount))| {
-            let corners = [(SegmentValue::Exact(index), 0), (SegmentValue::Exact(index + 1), amount.get())];
+        chart.draw_series((0..count).zip(columns).filter(|(_, (_, amount))| height(amount) > 0).map(|(index, (_, amount))| {
+            let corners = [(SegmentValue::Exact(index), 0), (SegmentValue::Exact(index + 1), height(amount))];
             let mut column = Rectangle::new(corners, BAR.filled());
             column.set_margin(0, 0, gap, gap);
             column
@@ -146,8 +154,8 @@ fn draw_bars(form: &Form, bars: &[(String, Nanocredits)]) -> Drawn<'static> {
             let y = row * ROW;
             let filled = i128::from(amount.get()) * i128::from(width) / i128::from(most);
             let filled = i32::try_from(filled).unwrap_or(width).clamp(2, width);
-            area.draw(&Text::new(cut(name, form.width), (0, y + 13), text(13, &STRONG, HPos::Left)))?;
-            area.draw(&Text::new(show::rounded(*amount, 2), (width, y + 13), text(13, &STRONG, HPos::Right)))?;
+            area.draw(&Text::new(cut(name, form.width), (0, y + 13), text(&STRONG, HPos::Left)))?;
+            area.draw(&Text::new(show::rounded(*amount, 2), (width, y + 13), text(&STRONG, HPos::Right)))?;
             area.draw(&Rectangle::new([(0, y + 26), (width, y + 34)], TRACK.filled()))?;
             area.draw(&Rectangle::new([(0, y + 26), (filled, y + 34)], BAR.filled()))?;
         }

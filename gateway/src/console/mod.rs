@@ -111,6 +111,12 @@ const SIGNED_IN: [Route; 12] = [
     },
 ];
 
+/// Every page that needs a session, by its pattern.
+#[cfg(test)]
+pub(crate) fn inside() -> impl Iterator<Item = &'static str> {
+    SIGNED_IN.iter().map(|route| route.path)
+}
+
 /// The pages, where they are turned on. The operator's key opens them where the admin API is: `operators` says whether that is here.
 pub(crate) fn router(edge: &Edge, operators: bool) -> Router<Edge> {
     if edge.console().is_none() {

@@ -21,6 +21,20 @@ pub(super) fn figure(label: &str, value: &str, unit: &str, note: &Markup) -> Mar
     }
 }
 
+/// Something that is no number, with what it means.
+pub(super) fn words(label: &str, value: &str, note: &Markup) -> Markup {
+    html! {
+        div.figure.words {
+            dt { (label) }
+            dd {
+                // Ids of models may break after their provider.
+                span.value { @for (index, part) in value.split('/').enumerate() { @if index > 0 { "/" wbr; } (part) } }
+                span.note { (note) }
+            }
+        }
+    }
+}
+
 /// Credits as a figure, with what they are in dollars.
 pub(super) fn credits(label: &str, amount: Nanocredits) -> Markup {
     figure(label, &show::rounded(amount, 2), "credits", &html! { (show::dollars(amount)) })

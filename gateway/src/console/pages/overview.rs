@@ -114,7 +114,7 @@ fn by_day(range: Range, days: &[ByDay]) -> Markup {
         show::count(requests)
     );
     html! {
-        dl.figures.small {
+        dl.figures.compact {
             (parts::figure("Charged", &show::rounded(sum, 2), "credits", &html! { (show::dollars(sum)) }))
             (parts::figure("Requests", &show::count(requests), "", &html! { (show::count(failed)) " failed" }))
             (parts::figure("Tokens", &show::count(tokens), "", &html! { "in and out" }))

@@ -90,7 +90,7 @@ fn facts(found: &Found) -> Markup {
                 }))
             }
             @if let Some(model) = model {
-                (parts::figure("Model", model, "", &html! { @if let Some(usage) = usage { "by " (usage.provider) } }))
+                (parts::words("Model", model, &html! { @if let Some(usage) = usage { "by " (usage.provider) } }))
             }
         }
     }
