@@ -10,11 +10,11 @@ use axum::http::{HeaderValue, Uri};
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
-use crate::{address, console};
 use crate::message_limits::MessageLimits;
 use crate::secret::HashedSecret;
 use crate::tls::TlsFiles;
 use crate::upstream::{Patience, Setup};
+use crate::{address, console};
 
 /// The operator's key moves money.
 const SHORTEST_ADMIN_KEY: usize = 16;

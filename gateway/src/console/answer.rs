@@ -37,7 +37,8 @@ pub(super) fn page(status: StatusCode, markup: Markup) -> Response {
 /// Another page, asked for with GET.
 pub(super) fn see_other(path: &str) -> Response {
     let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static(super::PATH));
-    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, NEVER_KEPT)], HEADERS).into_response()
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, NEVER_KEPT)], HEADERS)
+        .into_response()
 }
 
 /// Why there is no such page now.
@@ -87,9 +88,9 @@ impl Refusal {
             NotCarriedOut::Refused(refusal) => Self::Refused(refusal.to_string()),
             NotCarriedOut::TooLarge => Self::Invalid("That is more than can be sent to the ledger.".to_owned()),
             NotCarriedOut::Unheard => Self::Unavailable("The ledger cannot be reached. Nothing was done."),
-            NotCarriedOut::Unknown => {
-                Self::Unavailable("The ledger did not answer in time. It may have been done: look before you try again.")
-            }
+            NotCarriedOut::Unknown => Self::Unavailable(
+                "The ledger did not answer in time. It may have been done: look before you try again.",
+            ),
         }
     }
 

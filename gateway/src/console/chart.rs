@@ -29,9 +29,11 @@ struct Form {
 }
 
 /// Columns take the width of a page, or of a phone.
-const OF_COLUMNS: [Form; 2] = [Form { class: "wide", width: 1040, labels: 10 }, Form { class: "narrow", width: 340, labels: 4 }];
+const OF_COLUMNS: [Form; 2] =
+    [Form { class: "wide", width: 1040, labels: 10 }, Form { class: "narrow", width: 340, labels: 4 }];
 /// Bars stand side by side on a desk.
-const OF_BARS: [Form; 2] = [Form { class: "wide", width: 490, labels: 0 }, Form { class: "narrow", width: 330, labels: 0 }];
+const OF_BARS: [Form; 2] =
+    [Form { class: "wide", width: 490, labels: 0 }, Form { class: "narrow", width: 330, labels: 0 }];
 /// The backend takes a font's height for its size, which is less.
 const TEXT: u32 = 16;
 
@@ -110,9 +112,11 @@ fn draw_columns(form: &Form, columns: &[(String, Nanocredits)]) -> Drawn<'static
             .y_label_area_size(58)
             .build_cartesian_2d((0..count - 1).into_segmented(), 0..top)?;
         let label = |at: &SegmentValue<i32>| match at {
-            SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => {
-                usize::try_from(*index).ok().and_then(|index| columns.get(index)).map_or("", |(label, _)| label).to_owned()
-            }
+            SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => usize::try_from(*index)
+                .ok()
+                .and_then(|index| columns.get(index))
+                .map_or("", |(label, _)| label)
+                .to_owned(),
             SegmentValue::Last => String::new(),
         };
         chart
@@ -130,12 +134,14 @@ fn draw_columns(form: &Form, columns: &[(String, Nanocredits)]) -> Drawn<'static
             .y_label_style(TextStyle::from((FONT, TEXT).into_font()).color(&MUTED))
             .draw()?;
         let gap = form.width / u32::try_from(columns.len()).unwrap_or(1).max(1) / 7;
-        chart.draw_series((0..count).zip(columns).filter(|(_, (_, amount))| height(amount) > 0).map(|(index, (_, amount))| {
-            let corners = [(SegmentValue::Exact(index), 0), (SegmentValue::Exact(index + 1), height(amount))];
-            let mut column = Rectangle::new(corners, BAR.filled());
-            column.set_margin(0, 0, gap, gap);
-            column
-        }))?;
+        chart.draw_series((0..count).zip(columns).filter(|(_, (_, amount))| height(amount) > 0).map(
+            |(index, (_, amount))| {
+                let corners = [(SegmentValue::Exact(index), 0), (SegmentValue::Exact(index + 1), height(amount))];
+                let mut column = Rectangle::new(corners, BAR.filled());
+                column.set_margin(0, 0, gap, gap);
+                column
+            },
+        ))?;
         area.present()?;
     }
     Ok(svg)
@@ -203,7 +209,8 @@ mod tests {
     #[test]
     fn a_chart_has_a_name_and_a_description_and_nothing_of_a_name_is_markup() {
         let words = Words { id: "m", title: "<script>alert(1)</script>", description: "a & b" };
-        let evil = vec![("<script>alert(2)</script>".to_owned(), Nanocredits::new(7)), ("b".to_owned(), Nanocredits::ZERO)];
+        let evil =
+            vec![("<script>alert(2)</script>".to_owned(), Nanocredits::new(7)), ("b".to_owned(), Nanocredits::ZERO)];
         for svg in [drawn(bars(&words, &evil)), drawn(columns(&words, &evil))] {
             assert!(!svg.contains("<script") && !svg.contains("style="), "{svg}");
             assert!(svg.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && svg.contains("a &amp; b"), "{svg}");

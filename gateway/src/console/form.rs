@@ -33,7 +33,9 @@ impl Form {
             .console()
             .is_some_and(|console| console.seal.is_token(&visitor.session, form.text(TOKEN).unwrap_or_default()));
         if !good {
-            return Err(Refusal::Forbidden("This form is not of your session. Go back, reload the page and try again."));
+            return Err(Refusal::Forbidden(
+                "This form is not of your session. Go back, reload the page and try again.",
+            ));
         }
         Ok(form)
     }
@@ -53,7 +55,8 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let from = origin.and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    host.is_some_and(|host| !host.is_empty()) && from.zip(host).is_some_and(|(from, host)| from.eq_ignore_ascii_case(host))
+    host.is_some_and(|host| !host.is_empty())
+        && from.zip(host).is_some_and(|(from, host)| from.eq_ignore_ascii_case(host))
 }
 
 #[cfg(test)]

@@ -24,7 +24,9 @@ impl Place {
     /// The account that the page is about.
     fn account(self) -> Option<AccountId> {
         match self {
-            Self::Overview(account) | Self::Requests(account) | Self::Credits(account) | Self::Keys(account) => Some(account),
+            Self::Overview(account) | Self::Requests(account) | Self::Credits(account) | Self::Keys(account) => {
+                Some(account)
+            }
             _ => None,
         }
     }
@@ -130,7 +132,8 @@ fn session(visitor: &Visitor) -> Markup {
 
 fn navigation(visitor: &Visitor, place: Place) -> Markup {
     let own = visitor.caller.as_ref().map(|caller| caller.account_id);
-    let of = |account| [Place::Overview(account), Place::Requests(account), Place::Credits(account), Place::Keys(account)];
+    let of =
+        |account| [Place::Overview(account), Place::Requests(account), Place::Credits(account), Place::Keys(account)];
     let link = |to: Place| {
         html! { li { a href=(to.path()) aria-current=[(to == place).then_some("page")] { (to.name()) } } }
     };

@@ -46,7 +46,8 @@ impl Query {
     }
 
     fn day(&self, name: &str) -> Result<Option<NaiveDate>, Refusal> {
-        let read = |text: &str| text.parse().map_err(|_| Refusal::Invalid(format!("'{text}' is no day such as 2026-11-25.")));
+        let read =
+            |text: &str| text.parse().map_err(|_| Refusal::Invalid(format!("'{text}' is no day such as 2026-11-25.")));
         self.text(name).map(read).transpose()
     }
 
@@ -79,7 +80,8 @@ impl Range {
     /// As the query names it; else the last so many days. `longest` is the most that is looked through at once.
     pub(super) fn asked(query: &Query, today: NaiveDate, usual: u64, longest: i64) -> Result<Self, Refusal> {
         let last = query.day("until")?.unwrap_or(today).min(today);
-        let from = query.day("from")?.or_else(|| last.checked_sub_days(Days::new(usual.saturating_sub(1)))).unwrap_or(last);
+        let from =
+            query.day("from")?.or_else(|| last.checked_sub_days(Days::new(usual.saturating_sub(1)))).unwrap_or(last);
         let range = Self { from, last };
         if from < NaiveDate::default() || from > last {
             return Err(Refusal::Invalid(format!("There are no days from {from} to {last}.")));
@@ -145,7 +147,9 @@ mod tests {
         assert_eq!(asked("from=2026-11-25").unwrap().days().count(), 1);
         assert_eq!(usual.at_most(7).from, day("2026-11-19"));
         assert_eq!(usual.at_most(92), usual);
-        for wrong in ["from=x", "until=2026-13-01", "from=2026-11-26", "from=2026-01-01", "from=-0001-01-01&until=-0001-01-02"] {
+        for wrong in
+            ["from=x", "until=2026-13-01", "from=2026-11-26", "from=2026-01-01", "from=-0001-01-01&until=-0001-01-02"]
+        {
             assert!(matches!(asked(wrong), Err(Refusal::Invalid(_))), "{wrong}");
         }
     }

@@ -177,7 +177,10 @@ mod tests {
             BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&seal("a").accounts, &said))
         );
         assert!(seal("a").read(&forged, now()).is_none());
-        assert!(Seal::new(&[8; 32], None).read(&seal("a").write(&of_a_key()).unwrap(), now()).is_none(), "a secret each");
+        assert!(
+            Seal::new(&[8; 32], None).read(&seal("a").write(&of_a_key()).unwrap(), now()).is_none(),
+            "a secret each"
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn count(number: i64) -> String {
 fn grouped(digits: &str) -> String {
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -72,11 +72,11 @@ pub(super) fn machine_time(time: DateTime<Utc>) -> String {
 /// `850 ms`, `2.4 s`, `3 min 20 s`.
 pub(super) fn span(milliseconds: i64) -> String {
     let seconds = milliseconds / 1_000;
-    match milliseconds {
-        ..1_000 => format!("{milliseconds}\u{a0}ms"),
-        ..60_000 => format!("{seconds}.{}\u{a0}s", milliseconds % 1_000 / 100),
-        ..3_600_000 => format!("{}\u{a0}min {}\u{a0}s", seconds / 60, seconds % 60),
-        ..86_400_000 => format!("{}\u{a0}h {}\u{a0}min", seconds / 3_600, seconds / 60 % 60),
+    match seconds {
+        ..=0 => format!("{milliseconds}\u{a0}ms"),
+        1..=59 => format!("{seconds}.{}\u{a0}s", milliseconds % 1_000 / 100),
+        60..=3_599 => format!("{}\u{a0}min {}\u{a0}s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{}\u{a0}h {}\u{a0}min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}\u{a0}d {}\u{a0}h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }
@@ -101,7 +101,8 @@ mod tests {
     fn amounts_are_exact_or_line_up() {
         let shown = ["0", "3.36", "1234567.5", "-1000", "0.000000001"].map(|text| exact(credits(text)));
         assert_eq!(shown, ["0", "3.36", "1,234,567.5", "\u{2212}1,000", "0.000000001"]);
-        let shown = ["0", "3.36", "1234.56785", "-0.00005", "0.00004", "-0.00001"].map(|text| rounded(credits(text), 4));
+        let shown =
+            ["0", "3.36", "1234.56785", "-0.00005", "0.00004", "-0.00001"].map(|text| rounded(credits(text), 4));
         assert_eq!(shown, ["0.0000", "3.3600", "1,234.5679", "\u{2212}0.0001", "< 0.0001", "< \u{2212}0.0001"]);
         assert_eq!(rounded(credits("1234.5"), 0), "1,235");
         assert_eq!(dollars(credits("996.64")), "US$\u{a0}9.97");

@@ -25,10 +25,12 @@ use crate::till::NotAuthenticated;
 pub(super) const PATH: &str = "/console/sign-in";
 /// Where a session leads that is over.
 pub(super) const OVER: &str = "/console/sign-in?over=1";
-pub(super) const LEDGER_AWAY: &str = "Keys cannot be looked up now, since the ledger does not answer. Try again in a moment.";
+pub(super) const LEDGER_AWAY: &str =
+    "Keys cannot be looked up now, since the ledger does not answer. Try again in a moment.";
 
 /// Forgets what browsers keep of the pages, where they do at all.
-const CLEAR: (HeaderName, HeaderValue) = (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
+const CLEAR: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -67,7 +69,8 @@ pub(super) async fn sign_in(
     getrandom::fill(&mut id).map_err(|_| Refusal::Broken("There are no random numbers."))?;
     let now = Utc::now();
     let session = Session::new(Uuid::from_bytes(id), who, now, lasts(console));
-    let cookie = cookie(console, &session, client, now).ok_or(Refusal::Broken("The session cannot be written down."))?;
+    let cookie =
+        cookie(console, &session, client, now).ok_or(Refusal::Broken("The session cannot be written down."))?;
     let mut response = see_other(CONSOLE);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
@@ -117,7 +120,9 @@ pub(super) async fn sign_out(
         console.ended.insert(visitor.session.id(), ());
     }
     let mut response = see_other(PATH);
-    response.headers_mut().extend(no_cookie(client.map(|Extension(client)| client)).map(|cookie| (header::SET_COOKIE, cookie)));
+    response
+        .headers_mut()
+        .extend(no_cookie(client.map(|Extension(client)| client)).map(|cookie| (header::SET_COOKIE, cookie)));
     response.headers_mut().extend([CLEAR]);
     Ok(response)
 }

@@ -121,13 +121,17 @@ async fn system_console_sessions_are_sealed_and_end_with_their_key() {
     let value = own.split_once('=').expect("a cookie").1;
     assert_eq!(client.get("/v1/credits", Some(value)).await.status, 401);
     assert_eq!(get(&client, &overview(&account), &format!("layers_console={}", account.key)).await.status, 303);
-    assert_eq!(get(&client, &overview(&account), &format!("layers_console={}", world.stack.admin_key())).await.status, 303);
+    assert_eq!(
+        get(&client, &overview(&account), &format!("layers_console={}", world.stack.admin_key())).await.status,
+        303
+    );
 
     // Another's words under one's own seal, and every letter changed.
     let others = session(&client, &other.key).await;
     let (said, _) = others.split_once('.').expect("a seal");
     let (_, seal) = own.split_once('.').expect("a seal");
-    let mut forged = vec![format!("{said}.{seal}"), format!("{own}A"), own.replace('.', ""), own[..own.len() - 1].to_owned()];
+    let mut forged =
+        vec![format!("{said}.{seal}"), format!("{own}A"), own.replace('.', ""), own[..own.len() - 1].to_owned()];
     let start = own.find('=').expect("a value") + 1;
     forged.extend((start..own.len()).step_by(7).map(|index| {
         let letter = if own.as_bytes()[index] == b'A' { "B" } else { "A" };
@@ -144,7 +148,9 @@ async fn system_console_sessions_are_sealed_and_end_with_their_key() {
     let page = get(&client, &overview(&other), &others).await;
     let out = post(&client, "/sign-out", &[SAME_ORIGIN, ("cookie", &others)], &format!("token={}", token(&page))).await;
     assert_eq!((out.status, out.header("clear-site-data")), (303, Some("\"cache\"")));
-    assert!(out.header("set-cookie").is_some_and(|set| set.starts_with("layers_console=;") && set.contains("Max-Age=0")));
+    assert!(
+        out.header("set-cookie").is_some_and(|set| set.starts_with("layers_console=;") && set.contains("Max-Age=0"))
+    );
     assert_eq!(get(&client, &overview(&other), &others).await.status, 303);
 
     // The key is revoked: so is what it opened, at every gateway, at once.
@@ -217,11 +223,13 @@ async fn system_console_takes_forms_of_its_own_pages_only() {
         assert_eq!(post(&client, "/sign-in", &headers, &format!("key={}", account.key)).await.status, 403);
     }
     // An older browser names the origin.
-    let answer = post(&client, &keys, &[("cookie", &operator), ("origin", &host)], &format!("name=good&token={token}")).await;
+    let answer =
+        post(&client, &keys, &[("cookie", &operator), ("origin", &host)], &format!("name=good&token={token}")).await;
     assert!(answer.status == 200 && answer.text().contains("lyr_live_"), "{}", answer.text());
     // What makes no sense is said, and not done.
     for wrong in ["name=", "name=x&cap=much", "name=x&cap=0", "name=x&models=nobody/nothing"] {
-        let answer = post(&client, &keys, &[("cookie", &operator), SAME_ORIGIN], &format!("{wrong}&token={token}")).await;
+        let answer =
+            post(&client, &keys, &[("cookie", &operator), SAME_ORIGIN], &format!("{wrong}&token={token}")).await;
         assert!([400, 409].contains(&answer.status), "{wrong}: {} {}", answer.status, answer.text());
     }
     world.close().await;

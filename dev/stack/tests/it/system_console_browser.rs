@@ -133,7 +133,11 @@ fn keyboard(seen: &Value) {
 
 fn phone(seen: &Value) {
     let phone = &seen["phone"];
-    assert_eq!((&phone["signIn"], &phone["heading"], &phone["charts"]), (&303.into(), &"Overview".into(), &3.into()), "{phone}");
+    assert_eq!(
+        (&phone["signIn"], &phone["heading"], &phone["charts"]),
+        (&303.into(), &"Overview".into(), &3.into()),
+        "{phone}"
+    );
     for (page, found) in phone["pages"].as_object().expect("pages") {
         assert_eq!(found["overflow"], 0, "'{page}' is wider than a phone");
         assert_eq!(found["ground"], "rgb(15, 18, 23)", "'{page}' is dark");
@@ -158,8 +162,13 @@ fn operator(seen: &Value, other: &str, request: &str) {
     let issued = &seen["issued"];
     assert_eq!((&issued["looksLike"], &issued["signIn"]), (&"lyr_live_".into(), &303.into()), "{issued}");
     assert!(text(&issued["path"]).ends_with("/keys"), "no secret in an address: {issued}");
-    let line = |list: &Value, word: &str| text(list).lines().any(|line| line.contains("by the console") && line.contains(word));
-    assert!(line(&issued["listed"], "Active") && line(&issued["listed"], "anthropic/*, 50 credits a month"), "{issued}");
+    let line = |list: &Value, word: &str| {
+        text(list).lines().any(|line| line.contains("by the console") && line.contains(word))
+    };
+    assert!(
+        line(&issued["listed"], "Active") && line(&issued["listed"], "anthropic/*, 50 credits a month"),
+        "{issued}"
+    );
     assert!(line(&issued["revoked"], "Revoked"), "{issued}");
     assert_eq!(issued["sessionAfter"]["path"], "/console/sign-in?over=1");
     assert!(text(&issued["sessionAfter"]["text"]).contains("Your session is over"), "{issued}");

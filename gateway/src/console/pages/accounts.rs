@@ -26,7 +26,8 @@ pub(in super::super) async fn show(
     let search = query.text("search");
     let (rows, more) = cut(Reads::of(&edge)?.accounts(search, below).await?);
     let place = Place::Accounts;
-    let next = rows.last().filter(|_| more).map(|last| query.with(&place.path(), &[("below", &last.account_id.to_string())]));
+    let next =
+        rows.last().filter(|_| more).map(|last| query.with(&place.path(), &[("below", &last.account_id.to_string())]));
     let first = below.map(|_| query.with(&place.path(), &[("below", "")]));
     let content = html! {
         div.head { h1 { "Accounts" } p.sub { "The last opened first, sandboxes among them." } }

@@ -9,7 +9,8 @@ use schemas::api_key::Secret;
 use schemas::ids::{AccountId, ApiKeyId};
 use schemas::key_limits::{Cap, Period, Restrictions};
 use schemas::message::{
-    IssueKey, KeyIssuedReply, KeyRef, KeyReply, KeyRevokedReply, KeysReply, LARGEST_PAGE, ListKeys, RevokeKey, command_name,
+    IssueKey, KeyIssuedReply, KeyRef, KeyReply, KeyRevokedReply, KeysReply, LARGEST_PAGE, ListKeys, RevokeKey,
+    command_name,
 };
 use uuid::Uuid;
 

@@ -120,7 +120,9 @@ fn holds(found: &Operations) -> Markup {
 fn losses(found: &Operations) -> Markup {
     let kinds: Vec<_> = [(true, "live"), (false, "sandboxes")]
         .into_iter()
-        .filter_map(|(livemode, name)| Some((name, &found.losses.iter().find(|loss| loss.livemode == livemode)?.in_all)))
+        .filter_map(|(livemode, name)| {
+            Some((name, &found.losses.iter().find(|loss| loss.livemode == livemode)?.in_all))
+        })
         .collect();
     html! {
         section.card aria-labelledby="losses" {

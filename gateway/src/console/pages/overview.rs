@@ -40,7 +40,11 @@ pub(in super::super) async fn show(
     let days = reads.usage_by_day(account, range).await?;
     let models = reads.usage_by_model(account, range).await?;
     let by_key = range.at_most(LONGEST_BY_KEY);
-    let keys = reads.usage_by_key(account, by_key).await?;
+    // Of an account with very many requests, the rest of the page is there all the same.
+    let keys = match reads.usage_by_key(account, by_key).await {
+        Err(Refusal::TooLong) => None,
+        keys => Some(keys?),
+    };
     let place = Place::Overview(account);
     let content = html! {
         div.head {
@@ -68,7 +72,10 @@ pub(in super::super) async fn show(
         @if !days.is_empty() {
             div.columns {
                 (shares("models", "By model", "Model", range, &models))
-                (shares("keys", "By key", "Key", by_key, &keys))
+                @match &keys {
+                    Some(keys) => { (shares("keys", "By key", "Key", by_key, keys)) },
+                    None => { section.card aria-labelledby="keys" { h2 #keys { "By key" } (parts::nothing("This took too long", &html! { "Choose fewer days." })) } },
+                }
             }
         }
         (parts::as_of(balance.position, balance.as_of))

@@ -83,7 +83,8 @@ fn list(
 ) -> Markup {
     let (rows, more) = cut(rows);
     let of_all = place == Place::AllRequests;
-    let next = rows.last().filter(|_| more).map(|last| query.with(&place.path(), &[("after", &last.request_id.to_string())]));
+    let next =
+        rows.last().filter(|_| more).map(|last| query.with(&place.path(), &[("after", &last.request_id.to_string())]));
     let first = filter.after.map(|_| query.with(&place.path(), &[("after", "")]));
     let title = if of_all { "All requests" } else { "Requests" };
     let content = html! {

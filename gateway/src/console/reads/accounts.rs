@@ -29,7 +29,11 @@ struct Row {
 
 impl Reads {
     /// A page of accounts, the last opened first: those whose id begins so or whose name or address has this in it, or all.
-    pub(in super::super) async fn accounts(&self, search: Option<&str>, below: Option<Uuid>) -> Result<Vec<Listed>, Refusal> {
+    pub(in super::super) async fn accounts(
+        &self,
+        search: Option<&str>,
+        below: Option<Uuid>,
+    ) -> Result<Vec<Listed>, Refusal> {
         let (first, last) = search.and_then(beginning).unwrap_or((Uuid::nil(), Uuid::nil()));
         let named = search.map(|text| format!("%{}%", escaped(text)));
         let rows = sqlx::query_as!(
@@ -71,7 +75,8 @@ impl Reads {
 /// The ids that begin so, from the first to the last.
 fn beginning(text: &str) -> Option<(Uuid, Uuid)> {
     let digits: String = text.chars().filter(|letter| *letter != '-').collect();
-    let is_hexadecimal = !digits.is_empty() && digits.len() <= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hexadecimal =
+        !digits.is_empty() && digits.len() <= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let filled = |with: char| {
         let all: String = digits.chars().chain(std::iter::repeat(with)).take(32).collect();
         Uuid::try_parse(&all).ok()
@@ -81,7 +86,9 @@ fn beginning(text: &str) -> Option<(Uuid, Uuid)> {
 
 /// For `like`, in which some letters stand for others.
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|letter| matches!(letter, '%' | '_' | '\\').then_some('\\').into_iter().chain([letter])).collect()
+    text.chars()
+        .flat_map(|letter| matches!(letter, '%' | '_' | '\\').then_some('\\').into_iter().chain([letter]))
+        .collect()
 }
 
 #[cfg(test)]

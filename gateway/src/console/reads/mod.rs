@@ -42,9 +42,9 @@ impl Reads {
         const PATIENCE: Duration = Duration::from_secs(3);
         let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).after_connect(
             |connection, _| {
-                Box::pin(async move {
-                    sqlx::query!("set statement_timeout = '4s'").execute(connection).await.map(drop)
-                })
+                Box::pin(
+                    async move { sqlx::query!("set statement_timeout = '4s'").execute(connection).await.map(drop) },
+                )
             },
         );
         Ok(Self { pool: options.connect_lazy(database_url)? })

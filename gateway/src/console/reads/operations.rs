@@ -107,7 +107,9 @@ impl Reads {
         .fetch_all(&self.pool)
         .await?;
         let holds = rows.into_iter();
-        Ok(holds.map(|row| Holds { up_to: row.up_to, holds: row.holds, amount: Nanocredits::new(row.amount) }).collect())
+        Ok(holds
+            .map(|row| Holds { up_to: row.up_to, holds: row.holds, amount: Nanocredits::new(row.amount) })
+            .collect())
     }
 
     async fn losses(&self) -> Result<Vec<Loss>, Refusal> {

@@ -47,7 +47,11 @@ struct Row {
 
 impl Reads {
     /// A page of an account's requests, newest first: the index by account and time, from where the page before ended.
-    pub(in super::super) async fn requests(&self, account: AccountId, filter: &Filter) -> Result<Vec<Request>, Refusal> {
+    pub(in super::super) async fn requests(
+        &self,
+        account: AccountId,
+        filter: &Filter,
+    ) -> Result<Vec<Request>, Refusal> {
         let rows = sqlx::query_as!(
             Row,
             r#"

@@ -56,7 +56,11 @@ impl Reads {
     }
 
     /// By model, the dearest first.
-    pub(in super::super) async fn usage_by_model(&self, account: AccountId, range: Range) -> Result<Vec<Share>, Refusal> {
+    pub(in super::super) async fn usage_by_model(
+        &self,
+        account: AccountId,
+        range: Range,
+    ) -> Result<Vec<Share>, Refusal> {
         let rows = sqlx::query!(
             r#"
             select d.model_id as "name!", sum(d.requests)::int8 as "requests!",
