@@ -81,10 +81,16 @@ rebuild-bench: ## the projector beside the ledger's append, and rebuilds while r
 	@cargo build --quiet --release --workspace --bins
 	@$(target)/release/books --projector --events $(EVENTS)
 
+screenshots: ## pictures of the console into docs/console
+	@cargo build --quiet --workspace --bins
+	@$(target)/debug/stack setup
+	@dev/stack/sdk/setup
+	@LAYERS_SCREENSHOTS=docs/console cargo nextest run --workspace -E 'test(system_console_pictures)'
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos fuzz bench books rebuild-bench prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos fuzz bench books rebuild-bench screenshots prepare-sqlx clean-data

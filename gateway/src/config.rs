@@ -10,11 +10,11 @@ use axum::http::{HeaderValue, Uri};
 use schemas::money::Nanocredits;
 use schemas::subject::Cell;
 
-use crate::address;
 use crate::message_limits::MessageLimits;
 use crate::secret::HashedSecret;
 use crate::tls::TlsFiles;
 use crate::upstream::{Patience, Setup};
+use crate::{address, console};
 
 /// The operator's key moves money.
 const SHORTEST_ADMIN_KEY: usize = 16;
@@ -54,6 +54,8 @@ pub struct Config {
     pub message_limits: MessageLimits,
     /// What is kept under an idempotency key.
     pub once_limits: OnceLimits,
+    /// The console, unless it is turned off.
+    pub console: Option<console::Settings>,
     /// Who may ask from where.
     pub network: Network,
     /// The certificate, where TLS is spoken here.
@@ -161,6 +163,7 @@ impl Config {
                 },
                 wait: seconds("LAYERS_IDEMPOTENCY_WAIT_SECONDS", 20)?,
             },
+            console: console::Settings::read(&variable)?,
             network: Network {
                 trusted_proxies: list(variable("LAYERS_TRUSTED_PROXIES"), |network| {
                     network.parse().context("LAYERS_TRUSTED_PROXIES")

@@ -18,7 +18,8 @@ const EXPOSED: &str = "x-request-id, retry-after, x-should-retry, x-ratelimit-li
                        x-ratelimit-reset-requests, x-layers-model, x-layers-max-tokens-filled, x-layers-cost-credits, \
                        x-layers-idempotent-replay, x-layers-position";
 
-/// Nothing here is a page: what a browser shows of an answer, it neither runs nor frames, nor guesses to be something else.
+/// Nothing here is a page but the console, which says for itself what it needs: what a browser shows of an answer, it neither runs nor
+/// frames, nor guesses to be something else.
 const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
@@ -33,8 +34,9 @@ pub async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) ->
     if let Some(client) = client {
         request.extensions_mut().insert(client);
     }
-    // An operator's key has no business in a web page.
-    let is_admin = request.uri().path().starts_with("/admin/");
+    // An operator's key has no business in a web page, and the console's pages are no other page's.
+    let path = request.uri().path();
+    let is_admin = path.starts_with("/admin/") || path.starts_with("/console");
     let origin = request.headers().get(header::ORIGIN).filter(|_| !is_admin);
     let origin = origin.filter(|origin| network.cors_origins.contains(origin)).cloned();
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
@@ -52,7 +54,9 @@ pub async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) ->
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
-    headers.extend(ALWAYS);
+    for (name, value) in ALWAYS {
+        headers.entry(name).or_insert(value);
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

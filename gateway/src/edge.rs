@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::billing::Billing;
 use crate::config::{Config, Network, OnDisconnect, OnceLimits};
+use crate::console::Console;
 use crate::credits::Balances;
 use crate::error::Error;
 use crate::failures::Failures;
@@ -39,6 +40,7 @@ struct Inner {
     log: Option<Log>,
     billing: Option<Billing>,
     feeds: Option<Feeds>,
+    console: Option<Console>,
     answers: Option<Answers>,
     once_limits: OnceLimits,
     metrics: Metrics,
@@ -56,6 +58,8 @@ impl Edge {
         let log = config.database_url.as_deref().map(Log::open).transpose()?;
         let billing = config.database_url.as_deref().map(Billing::open).transpose()?;
         let feeds = config.database_url.as_deref().map(Feeds::open).transpose()?;
+        let open_console = |settings| Console::open(settings, config.admin_key, config.database_url.as_deref());
+        let console = config.console.as_ref().map(open_console).transpose()?;
         let simulator = config.simulator.clone().map(|setup| Arc::new(Upstreams::new(vec![setup])));
         let live = match (&config.live[..], &config.simulator) {
             ([], _) => None,
@@ -81,6 +85,7 @@ impl Edge {
             log,
             billing,
             feeds,
+            console,
             answers,
             once_limits: config.once_limits,
             metrics: Metrics::default(),
@@ -137,6 +142,11 @@ impl Edge {
     /// The live feeds, if there is a database.
     pub(crate) fn feeds(&self) -> Option<&Feeds> {
         self.0.feeds.as_ref()
+    }
+
+    /// The console, unless it is turned off.
+    pub(crate) fn console(&self) -> Option<&Console> {
+        self.0.console.as_ref()
     }
 
     /// Answers by idempotency key, if there is a database.

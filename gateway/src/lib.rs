@@ -126,6 +126,9 @@ pub mod log;
 // `/admin/v1`: the operator's commands.
 pub mod admin;
 
+// `/console`: pages for people.
+pub mod console;
+
 // `GET /health`.
 pub mod health;
 

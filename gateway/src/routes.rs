@@ -22,7 +22,9 @@ use crate::openapi::{Operation, Row};
 use crate::paid::Sale;
 use crate::request_id::Arrival;
 use crate::responses::RESPONSES;
-use crate::{admin, credits, door, entrance, feed, health, metrics, models, once, openapi, paid, position, request_id};
+use crate::{
+    admin, console, credits, door, entrance, feed, health, metrics, models, once, openapi, paid, position, request_id,
+};
 
 /// Routes without a key.
 pub(crate) const OPEN_ROUTES: &[Row] = &[
@@ -197,12 +199,13 @@ pub fn router(edge: Edge, with_admin: bool) -> Router {
     if with_admin {
         router = router.merge(admin::router(&edge));
     }
+    router = router.merge(console::router(&edge, with_admin));
     dressed(router, edge)
 }
 
-/// The admin API alone.
+/// The admin API, and the console with the operator's pages.
 pub fn admin_router(edge: Edge) -> Router {
-    dressed(admin::router(&edge), edge)
+    dressed(admin::router(&edge).merge(console::router(&edge, true)), edge)
 }
 
 /// What every response has, whatever is asked.
@@ -381,6 +384,41 @@ mod tests {
         let service = alone().await;
         for path in admin::paths() {
             assert_eq!(ask(&service, &Method::GET, path).await.0, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_page_of_the_console_is_shown_without_a_session() {
+        let with_operators = edge(Some("an operator's long key")).await;
+        let services =
+            [admin_router(with_operators.clone()), router(with_operators, false), router(edge(None).await, true)];
+        for service in services.map(TowerToHyperService::new) {
+            let id = uuid::Uuid::now_v7().to_string();
+            for path in console::inside().chain(["/console/nope", "/console/accounts/x/y/z"]) {
+                let path = ["{account_id}", "{request_id}", "{api_key_id}"]
+                    .iter()
+                    .fold(path.to_owned(), |path, name| path.replace(name, &id));
+                for method in [Method::GET, Method::POST, Method::HEAD] {
+                    let request =
+                        Request::builder().method(&method).uri(&path).header("cookie", "layers_console=e30.e30");
+                    let response = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+                    let status = response.status();
+                    assert!(
+                        status == StatusCode::SEE_OTHER || status == StatusCode::NOT_FOUND,
+                        "{method} {path}: {status}"
+                    );
+                    let to = response.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+                    assert!(
+                        status != StatusCode::SEE_OTHER
+                            || to.as_ref().is_some_and(|to| to.starts_with("/console/sign-in")),
+                        "{method} {path}"
+                    );
+                    assert!(
+                        method == Method::POST || path.ends_with("/sign-out") || to.is_some(),
+                        "{method} {path}: {status}"
+                    );
+                }
+            }
         }
     }
 

@@ -11,6 +11,11 @@ impl HashedSecret {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
+    /// The hash itself, to derive other secrets from.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Whether this is the secret. Takes the same time for every text of a length.
     pub fn is(&self, text: &[u8]) -> bool {
         let differing = self.0.iter().zip(Sha256::digest(text)).fold(0, |differing, (a, b)| differing | (a ^ b));

@@ -22,6 +22,8 @@ pub mod program;
 
 pub mod local;
 
+pub mod browser;
+
 pub mod sdk;
 
 pub mod run;

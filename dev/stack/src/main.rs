@@ -10,7 +10,7 @@ use stack::run::{Data, RunOptions};
 enum Command {
     /// Run the whole system in the foreground until Ctrl-C.
     Run(RunOptions),
-    /// Find or install nats-server and PostgreSQL.
+    /// Find or install nats-server, PostgreSQL and Chromium.
     Setup,
     /// Build the release before this one, from history, for the tests of a rolling upgrade.
     PreviousRelease,
@@ -30,7 +30,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Run(options) => stack::run::run(&options),
-        Command::Setup => stack::servers::install(),
+        Command::Setup => stack::servers::install().and_then(|()| stack::browser::install()),
         Command::PreviousRelease => previous_release(),
         Command::PrepareSqlx { check, packages } => stack::prepare_sqlx::prepare(check, &packages),
         Command::CleanData(data) => stack::run::clean_data(&data),

@@ -184,6 +184,7 @@ fn summary(stack: &Stack, demo: &Account) -> String {
     format!(
         "\nLayers is ready: {live}\n\n\
          gateway    {url}/v1\n{others}\
+         console    {url}/console (sign in with the live key, or with LAYERS_ADMIN_KEY of {dir}/env)\n\
          live key   {key}\n\
          test key   {sandbox_key}\n\
          account    {account} (tier {DEMO_TIER}, opened with {DEMO_CREDITS} credits)\n\

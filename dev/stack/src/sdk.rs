@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::place;
+use crate::{browser, place};
 
 /// Which SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,16 @@ pub fn openapi_script(script: &Path) -> Result<Command> {
 /// When it is not installed or the script cannot be read.
 pub fn duckdb_script(script: &Path) -> Result<Command> {
     run_script("duckdb", "bin/python", false, script)
+}
+
+/// A command that runs this module for Node with playwright and axe, which drive the browser that `CHROMIUM` names.
+///
+/// # Errors
+/// When they are not installed, there is no browser, or the script cannot be read.
+pub fn browser_script(script: &Path) -> Result<Command> {
+    let mut command = run_script("browser", "node", true, script)?;
+    command.env("CHROMIUM", browser::chromium()?);
+    Ok(command)
 }
 
 impl Sdk {

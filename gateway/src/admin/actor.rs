@@ -35,7 +35,7 @@ pub(super) fn reason(why: Option<String>) -> Result<String, Invalid> {
 }
 
 /// A text that is kept for ever: not empty, not endless.
-pub(super) fn text(text: String, param: &str, longest: usize) -> Result<String, Invalid> {
+pub(crate) fn text(text: String, param: &str, longest: usize) -> Result<String, Invalid> {
     if text.trim().is_empty() || text.chars().count() > longest || text.contains(char::is_control) {
         let message =
             format!("Invalid '{param}': expected 1 to {longest} characters, none of them a control character.");

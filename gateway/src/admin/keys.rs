@@ -87,7 +87,7 @@ pub(super) async fn issue(
     Ok(At::written(reply.position, issued))
 }
 
-fn new_secret(livemode: bool) -> Result<Secret, Error> {
+pub(crate) fn new_secret(livemode: bool) -> Result<Secret, Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| {
         tracing::error!(%error, "no random bytes");

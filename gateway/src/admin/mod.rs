@@ -26,6 +26,8 @@ use schemas::message::{
 };
 
 use self::actor::Actor;
+pub(crate) use self::actor::text as written;
+pub(crate) use self::keys::new_secret;
 use self::page::{Page, Wanted};
 use crate::address::ClientAddress;
 use crate::edge::Edge;
@@ -106,9 +108,9 @@ pub(crate) const ROUTES: [Row; 9] = [
 ];
 
 /// A command that is decided at once.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// A revocation waits for every gateway to refuse the key, or to be fenced.
-const REVOCATION_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const REVOCATION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every path that is answered.
 pub fn paths() -> impl Iterator<Item = &'static str> {

@@ -33,10 +33,26 @@ pub(crate) async fn show(
     let request: RequestId = asked.parse().map_err(|_| Error::NoReceipt)?;
     let log = edge.log().ok_or(Error::CannotRead)?;
     let found = find(&edge, log, caller.account_id, request).await?;
+    let last = last(&found)?;
+    Ok(At::written(last, proved(&edge, log, caller.account_id, request, found).await?))
+}
+
+/// What was found, with the proofs that it is in the log.
+pub(crate) async fn proved(
+    edge: &Edge,
+    log: &Log,
+    account: AccountId,
+    request: RequestId,
+    found: Found,
+) -> Result<Receipt, Error> {
+    let signed = covering(edge, log, last(&found)?).await?;
+    receipt(log, account, request, found, signed).await
+}
+
+/// The last position that is to be proved.
+fn last(found: &Found) -> Result<u64, Error> {
     let all = found.prices.iter().chain(&found.entries);
-    let last = all.map(|entry| entry.position).max().ok_or(Error::NoReceipt)?;
-    let signed = covering(&edge, log, last).await?;
-    Ok(At::written(last, receipt(log, caller.account_id, request, found, signed).await?))
+    all.map(|entry| entry.position).max().ok_or(Error::NoReceipt)
 }
 
 async fn covering(edge: &Edge, log: &Log, position: u64) -> Result<Signed, Error> {

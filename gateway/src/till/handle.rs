@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use parking_lot::Mutex;
+use schemas::api_key::KeyHash;
 use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
 use serde::Serialize;
@@ -91,6 +92,14 @@ impl Till {
     /// When it is nobody's, or may not be used, or that cannot be found out now.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, NotAuthenticated> {
         self.0.keys.authenticate(&self.0.shared, secret, Utc::now()).await
+    }
+
+    /// The same by a key's hash, for sessions that the key has opened.
+    ///
+    /// # Errors
+    /// As for the key itself.
+    pub(crate) async fn authenticate_hash(&self, hash: KeyHash) -> Result<Caller, NotAuthenticated> {
+        self.0.keys.authenticate_hash(&self.0.shared, hash, Utc::now()).await
     }
 
     /// The same by what this gateway knows already; nobody is asked.

@@ -67,6 +67,16 @@ impl Keys {
         now: DateTime<Utc>,
     ) -> Result<Caller, NotAuthenticated> {
         let hash = Secret::parse(secret).ok_or(NotAuthenticated::Malformed)?.hash();
+        self.authenticate_hash(shared, hash, now).await
+    }
+
+    /// The same by the key's hash.
+    pub(super) async fn authenticate_hash(
+        &self,
+        shared: &Shared,
+        hash: KeyHash,
+        now: DateTime<Utc>,
+    ) -> Result<Caller, NotAuthenticated> {
         let known = self.record(shared, hash).await?;
         self.judge(shared, hash, known, now)
     }

@@ -88,6 +88,7 @@ impl Stack {
         set(&mut env, "LAYERS_LISTEN", format!("127.0.0.1:{port}"));
         set(&mut env, "LAYERS_TEST_SECRET", TEST_SECRET.to_owned());
         set(&mut env, "LAYERS_ADMIN_KEY", self.secrets.admin_key.clone());
+        set(&mut env, "LAYERS_CHECKPOINT_VERIFIER_KEY", self.secrets.checkpoint.verifier_key.clone());
         match &self.options.provider {
             Some(provider) => {
                 set(&mut env, "AI_GATEWAY_API_KEY", provider.api_key.clone());

@@ -4,7 +4,7 @@ mod lock;
 mod nats;
 mod nats_binary;
 mod nats_cluster;
-mod packages;
+pub(crate) mod packages;
 mod postgres;
 mod postgres_binaries;
 mod postgres_data;

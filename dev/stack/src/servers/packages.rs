@@ -7,19 +7,19 @@ use anyhow::{Result, bail};
 use super::{on_path, run};
 
 /// A package by its name in each package manager.
-pub(super) struct Package {
-    pub(super) what: &'static str,
-    pub(super) apt: &'static str,
-    pub(super) dnf: &'static str,
-    pub(super) apk: &'static str,
-    pub(super) brew: &'static str,
+pub(crate) struct Package {
+    pub(crate) what: &'static str,
+    pub(crate) apt: &'static str,
+    pub(crate) dnf: &'static str,
+    pub(crate) apk: &'static str,
+    pub(crate) brew: &'static str,
 }
 
 /// Installs it, and says so.
 ///
 /// # Errors
 /// When there is no known package manager, no right to use it, or it fails; the message says what to install.
-pub(super) fn install(package: &Package) -> Result<()> {
+pub(crate) fn install(package: &Package) -> Result<()> {
     let (manager, name, steps): (&str, &str, &[&[&str]]) = if on_path("apt-get").is_some() {
         ("apt-get", package.apt, &[&["update", "-qq"], &["install", "-y", "-qq", "--no-install-recommends"]])
     } else if on_path("dnf").is_some() {

@@ -19,7 +19,7 @@ use stack::program::Simulator;
 use tokio::time::Instant;
 
 pub(crate) use client::{Answer, Client, Event, Stream, digits_of_usage, request};
-pub(crate) use script::told_by;
+pub(crate) use script::{seen_by_browser, told_by};
 pub(crate) use wishes::{HAIKU, SONNET, chat, streamed, worked_example};
 
 /// What is waited for normally takes milliseconds or a few seconds; a loaded machine takes longer.
