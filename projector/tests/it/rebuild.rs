@@ -7,7 +7,7 @@ use projector::rebuild::{RebuildError, Wanted, rebuild};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use schemas::tier::Tier;
-use sqlx::Connection;
+use sqlx::{AssertSqlSafe, Connection};
 
 use crate::kit::{Story, World, credits, log_of, steps, until};
 
@@ -70,13 +70,22 @@ async fn while_it_runs_readers_never_meet_an_empty_table_and_the_follower_goes_o
     let mut story = Story::new();
     let account = story.opens(Tier::Pro);
     story.buys(account, credits(1_000_000));
+    let (key, _) = story.issues_key(account);
     for _ in 0..1_500 {
-        story.pays(account, None);
+        story.pays(account, Some(key));
     }
     world.append(&story.events).await;
     world.project(2_000).await;
 
     let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    // Every view that analysts have and that has rows.
+    let views = world.sql(
+        "select table_schema || '.' || table_name from information_schema.role_table_grants
+         where grantee = 'layers_analyst' and privilege_type = 'SELECT' and table_schema in ('public', 'analyst')",
+    );
+    let has_rows = |view: &&str| world.sql(&format!("select exists (select from {view})")) == "t";
+    let views: Vec<_> = views.lines().filter(has_rows).collect();
+    assert!(views.len() >= 7, "{views:?}");
     let reader = async {
         let mut connection = world.connect_as("layers_analyst").await;
         let mut seen = 0;
@@ -92,6 +101,13 @@ async fn while_it_runs_readers_never_meet_an_empty_table_and_the_follower_goes_o
             assert_eq!(charged, used);
             assert!(rows >= seen && rows >= 1_500, "{rows} rows after {seen}");
             seen = rows;
+            for view in &views {
+                let query = format!("select exists (select from {view})");
+                // Planned anew each time, as psql and most tools do.
+                let query = sqlx::query_scalar(AssertSqlSafe(query)).persistent(false);
+                let has_rows: bool = query.fetch_one(&mut connection).await.unwrap();
+                assert!(has_rows, "{view} is empty");
+            }
             reads.fetch_add(1, Ordering::Relaxed);
         }
     };
