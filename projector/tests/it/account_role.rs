@@ -1,5 +1,7 @@
 //! A role that sees one account: the same names, its own rows, and no way to those of others.
 
+use std::process::Command;
+
 use projector::grant::{grant, revoke};
 use schemas::tier::Tier;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -23,6 +25,14 @@ async fn count(db: &mut PgConnection, from: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(db).await.unwrap_or_else(|error| panic!("{from}: {error}"))
 }
 
+/// What an operator calls.
+fn command(world: &World, name: &str, account: Uuid) -> serde_json::Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_projector"));
+    let told = command.args([name, &account.to_string(), "--json"]).env("DATABASE_URL", world.url()).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    serde_json::from_slice(&told.stdout).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_sees_its_own_rows_under_the_same_names_and_no_others_whatever_it_tries() {
     let world = World::new();
@@ -36,9 +46,11 @@ async fn it_sees_its_own_rows_under_the_same_names_and_no_others_whatever_it_tri
     world.append(&story.events).await;
     world.project(2_000).await;
     let mut projector = world.connect().await;
-    let granted = grant(&mut projector, ours.0).await.unwrap();
+    let granted = command(&world, "grant-account", ours.0);
+    let text = |name: &str| granted[name].as_str().unwrap().to_owned();
+    let (role_name, password) = (text("role"), text("password"));
     let other = grant(&mut projector, theirs.0).await.unwrap();
-    let mut role = PgConnection::connect(&world.postgres.url_as(&granted.role, &granted.password)).await.unwrap();
+    let mut role = PgConnection::connect(&world.postgres.url_as(&role_name, &password)).await.unwrap();
     for view in VIEWS {
         assert!(count(&mut role, view).await > 0, "{view}");
         assert_eq!(count(&mut role, &format!("{view} where account_id <> '{ours}'")).await, 0, "{view}");
@@ -63,7 +75,7 @@ async fn it_sees_its_own_rows_under_the_same_names_and_no_others_whatever_it_tri
         format!("set session authorization {}", other.role),
         "set role layers_analyst".to_owned(),
         "set role layers_projector".to_owned(),
-        format!("insert into projector.account_roles values ('{}', '{theirs}')", granted.role),
+        format!("insert into projector.account_roles values ('{}', '{theirs}')", role_name),
         format!("update account.usage_logs set account_id = '{theirs}'"),
         "create or replace view account.usage_logs as select * from public.usage_logs".to_owned(),
         "reset role".to_owned(),
@@ -123,10 +135,10 @@ async fn it_sees_its_own_rows_under_the_same_names_and_no_others_whatever_it_tri
 
     // Another grant is another password; a role that is gone lets nobody in, and an open session sees nothing.
     let again = grant(&mut projector, ours.0).await.unwrap();
-    assert_eq!(again.role, granted.role);
-    assert!(PgConnection::connect(&world.postgres.url_as(&granted.role, &granted.password)).await.is_err());
+    assert_eq!(again.role, role_name);
+    assert!(PgConnection::connect(&world.postgres.url_as(&role_name, &password)).await.is_err());
     assert!(PgConnection::connect(&world.postgres.url_as(&again.role, &again.password)).await.is_ok());
-    assert!(revoke(&mut projector, ours.0).await.unwrap());
+    assert_eq!(command(&world, "revoke-account", ours.0)["revoked"], true);
     assert!(!revoke(&mut projector, ours.0).await.unwrap());
     assert!(PgConnection::connect(&world.postgres.url_as(&again.role, &again.password)).await.is_err());
     let left = role.fetch_one("select count(*) from account.usage_logs").await;
