@@ -154,42 +154,58 @@ create function projector.monthly_tables(out table_name text, out split_by text)
 set search_path = pg_catalog, pg_temp
 as $$ values ('requests', 'created_at'), ('usage_hourly', 'hour') $$;
 
--- Adds the months that are missing between two times to the tables that are split by month; gives how many it added. A month is
--- attached as a finished table (0002). What was retired does not come back.
-create or replace function projector.ensure_months(of_version integer, since timestamptz, until timestamptz) returns integer
+-- Adds the months of a table that are missing between two times; gives how many it added. A month is attached as a finished table
+-- (0002). What was retired does not come back.
+create function projector.ensure_months_of(of_table text, of_version integer, since timestamptz, until timestamptz) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-    of_table text;
-    parent text;
-    month timestamptz;
+    parent text := format('%s_%s', of_table, of_version);
+    kept timestamptz := (select k.since from projector.kept_months k where k.version = of_version and k.table_name = of_table);
+    month timestamptz := date_trunc('month', greatest(since, kept) at time zone 'UTC') at time zone 'UTC';
     last_month timestamptz := date_trunc('month', until at time zone 'UTC') at time zone 'UTC';
     month_table text;
     added integer := 0;
 begin
-    if last_month > date_trunc('month', since at time zone 'UTC') at time zone 'UTC' + interval '20 years' then
+    if last_month > month + interval '20 years' then
         raise exception 'the months from % to % are too many', since, until;
     end if;
-    for of_table in select m.table_name from projector.monthly_tables() m loop
-        parent := format('%s_%s', of_table, of_version);
-        select date_trunc('month', greatest(ensure_months.since, max(k.since)) at time zone 'UTC') at time zone 'UTC' into month
-            from projector.kept_months k where k.version = of_version and k.table_name = of_table;
-        while month <= last_month loop
-            month_table := parent || to_char(month at time zone 'UTC', '_YYYY_MM');
-            if to_regclass('read_models.' || month_table) is null then
-                begin
-                    execute format('create table read_models.%I (like read_models.%I including all) with (fillfactor = 85)', month_table, parent);
-                    execute format('alter table read_models.%I attach partition read_models.%I for values from (%L) to (%L)',
-                        parent, month_table, month, (month at time zone 'UTC' + interval '1 month') at time zone 'UTC');
-                    added := added + 1;
-                exception
-                    -- Rows of that month are in the default partition already. They stay there, correct and slower to find.
-                    when check_violation then raise warning 'read_models.% keeps rows of %', parent || '_other', month;
-                end;
-            end if;
-            month := (month at time zone 'UTC' + interval '1 month') at time zone 'UTC';
-        end loop;
+    while month <= last_month loop
+        month_table := parent || to_char(month at time zone 'UTC', '_YYYY_MM');
+        if to_regclass('read_models.' || month_table) is null then
+            begin
+                execute format('create table read_models.%I (like read_models.%I including all) with (fillfactor = 85)', month_table, parent);
+                execute format('alter table read_models.%I attach partition read_models.%I for values from (%L) to (%L)',
+                    parent, month_table, month, (month at time zone 'UTC' + interval '1 month') at time zone 'UTC');
+                added := added + 1;
+            exception
+                -- Rows of that month are in the default partition already. They stay there, correct and slower to find.
+                when check_violation then raise warning 'read_models.% keeps rows of %', parent || '_other', month;
+            end;
+        end if;
+        month := (month at time zone 'UTC' + interval '1 month') at time zone 'UTC';
     end loop;
     return added;
+end
+$$;
+
+-- The same for all tables that are split by month.
+create or replace function projector.ensure_months(of_version integer, since timestamptz, until timestamptz) returns integer
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    select sum(projector.ensure_months_of(m.table_name, of_version, since, until))::integer from projector.monthly_tables() m
+$$;
+
+-- As before (0002), and what is noted of the table's months goes with it.
+create or replace function projector.drop_table_of_version(of_version integer, table_name text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if exists (select from projector.projection where version = of_version and live) then
+        raise exception 'version % is live', of_version;
+    end if;
+    if not table_name = any (projector.tables()) then
+        raise exception '% is no read model', table_name;
+    end if;
+    execute format('drop table if exists read_models.%I', format('%s_%s', table_name, of_version));
+    delete from projector.kept_months k where k.version = of_version and k.table_name = drop_table_of_version.table_name;
 end
 $$;
 
@@ -323,17 +339,20 @@ do $$
 begin
     perform projector.add_partition(t, p.version)
         from projector.projection p, unnest(array['usage_by_day', 'usage_hourly', 'usage_monthly', 'model_daily', 'latency_daily']) t;
-    -- The same months as `requests` has, and those to come.
-    perform projector.ensure_months(p.version, coalesce((select min(r.created_at) from read_models.requests r
-        where r.version = p.version and r.created_at > now() - interval '10 years'), now()), now() + interval '3 months')
-        from projector.projection p;
+    -- The same months as `requests` has, whose partitions are named by them.
+    perform projector.ensure_months_of('usage_hourly', p.version, min(months.month) at time zone 'UTC', max(months.month) at time zone 'UTC')
+        from projector.projection p
+        join pg_inherits i on i.inhparent = to_regclass('read_models.requests_' || p.version)
+        join pg_class c on c.oid = i.inhrelid
+        cross join lateral (select to_date(substring(c.relname from '_(\d{4}_\d{2})$'), 'YYYY_MM')::timestamp as month) months
+        where months.month is not null group by p.version;
 end
 $$;
 
 revoke execute on all functions in schema projector from public;
 grant execute on all functions in schema projector to layers_projector;
 -- Only the functions of the owner add partitions.
-revoke execute on function projector.add_partition from layers_projector;
+revoke execute on function projector.add_partition, projector.ensure_months_of from layers_projector;
 grant select, insert, update, delete on read_models.usage_by_day, read_models.usage_hourly, read_models.usage_monthly,
     read_models.model_daily, read_models.latency_daily to layers_projector;
 grant select on projector.kept_months to layers_projector;

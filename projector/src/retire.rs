@@ -16,8 +16,8 @@ pub struct Retention {
     pub hours: Option<u32>,
 }
 
-/// Hours are many and soon of no interest: a quarter of a year.
-pub const HOURS_KEPT: u32 = 3;
+/// Hours are almost as many as requests, and soon of no interest: the month that runs and the one before.
+pub const HOURS_KEPT: u32 = 1;
 
 impl Default for Retention {
     fn default() -> Self {

@@ -32,7 +32,7 @@ struct Options {
     #[arg(long, default_value = "docs/analytics.md")]
     page: PathBuf,
     /// Months of `usage_hourly`, as a projector keeps them where nothing else is said.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 1)]
     keep_hourly_months: u32,
 }
 
@@ -44,7 +44,7 @@ async fn main() -> Result<()> {
     let until = now.trunc_subsecs(0) - TimeDelta::seconds(i64::from(now.minute() * 60 + now.second()));
     let settings = [
         "shared_buffers=1GB",
-        "max_wal_size=2GB",
+        "max_wal_size=1GB",
         "wal_level=minimal",
         "max_wal_senders=0",
         "maintenance_work_mem=256MB",

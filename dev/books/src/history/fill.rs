@@ -44,6 +44,16 @@ pub async fn fill(
         .bind(until)
         .execute(&mut *db)
         .await?;
+    // Requests are written once here, and not again as they go on: no room is left for that.
+    let months: Vec<String> = sqlx::query_scalar(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = ('read_models.requests_' || $1::int)::regclass",
+    )
+    .bind(version)
+    .fetch_all(&mut *db)
+    .await?;
+    for month in months {
+        sqlx::query(AssertSqlSafe(format!("alter table {month} set (fillfactor = 100)"))).execute(&mut *db).await?;
+    }
     let (mut text, mut told, mut books, mut transactions) = (String::new(), 0, Vec::new(), String::new());
     let statement = format!("copy read_models.requests_{version} ({}) from stdin", rows::REQUEST);
     let mut copy = db.copy_in_raw(&statement).await?;
