@@ -12,6 +12,7 @@ DURATION ?= 60
 EVENTS ?= 1000000
 ROUNDS ?= 5
 SECONDS ?= 4
+ROWS ?= 1000000
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
 
@@ -98,10 +99,14 @@ screenshots: ## pictures of the console into docs/console
 	@dev/stack/sdk/setup
 	@LAYERS_SCREENSHOTS=docs/console cargo nextest run --workspace -E 'test(system_console_pictures)'
 
+history: ## a made-up year of ROWS=1000000 requests, and what the queries of docs/analytics.md cost
+	@cargo build --quiet --release -p books
+	@$(target)/release/history --rows $(ROWS)
+
 prepare-sqlx: ## write .sqlx after a change of a query or a migration
 	@cargo run --quiet -p stack -- prepare-sqlx
 
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos fuzz bench bench-check bench-budget books rebuild-bench screenshots prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos fuzz bench bench-check bench-budget books rebuild-bench screenshots history prepare-sqlx clean-data
