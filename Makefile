@@ -25,7 +25,7 @@ run: ## run the whole system until Ctrl-C (GATEWAYS=1 LAYERS_PORT=8080)
 	@cargo build --release --workspace --bins
 	@exec $(target)/release/stack run
 
-setup: ## find, install or build what tests need: servers, SDKs, the release before
+setup: ## find, install or build what tests need: servers, a browser, SDKs, the release before
 	@cargo build --workspace --bins
 	@$(target)/debug/stack setup
 	@dev/stack/sdk/setup
