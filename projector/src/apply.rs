@@ -15,7 +15,8 @@ use schemas::event::{DecodeError, Event};
 use sqlx::{Connection, PgConnection, PgTransaction};
 use uuid::Uuid;
 
-use crate::fold::{Batch, Changes, Memory, Poison};
+use crate::fold::{Batch, Changes, Memory, Poison, Request};
+use crate::kept::{self, Kept};
 use crate::log::{Logged, ReadError};
 use crate::page::Page;
 use crate::tables::Tables;
@@ -37,6 +38,8 @@ pub struct Version {
     repairs: i32,
     /// Which tables are filled.
     tables: Tables,
+    /// Which months it keeps.
+    pub kept: Kept,
     memory: Memory,
 }
 
@@ -135,6 +138,7 @@ impl Version {
         )
         .execute(&mut *connection)
         .await?;
+        fill_rollups(connection, version).await?;
         let row = sqlx::query!(
             "select position, live, repairs from projector.projection where name = $1 and version = $2",
             PROJECTION,
@@ -145,7 +149,9 @@ impl Version {
         let Some(row) = row else { return Ok(None) };
         // After the row: what is replaced meanwhile is counted there, and noticed when it is claimed.
         let memory = write::load_memory(connection, version).await?;
-        Ok(Some(Self { version, live: row.live, position: row.position, repairs: row.repairs, tables, memory }))
+        let kept = kept::load(connection, version).await?;
+        let (live, position, repairs) = (row.live, row.position, row.repairs);
+        Ok(Some(Self { version, live, position, repairs, tables, kept, memory }))
     }
 
     /// Which tables are filled.
@@ -182,7 +188,7 @@ impl Version {
         self.claim(transaction).await?;
         let (requests, accounts) = (requests_in(page.decoded()), accounts_in(page.decoded()));
         let known = match self.tables.has("requests") {
-            true => write::load_requests(transaction, self.version, &requests).await?,
+            true => self.known(transaction, requests).await?,
             false => Vec::new(),
         };
         let standings = match self.tables.has("journal") {
@@ -194,12 +200,25 @@ impl Version {
             let (position, poison) = poisoned.swap_remove(0);
             return Err(ApplyError::Poison { position, poison });
         }
-        write::write(transaction, self.version, &self.tables, &changes).await?;
+        write::write(transaction, self.version, &self.tables, &self.kept, &changes).await?;
         for (position, poison) in &poisoned {
             self.quarantine(transaction, *position, poison).await?;
         }
         self.advance(transaction, last).await?;
         Ok(Done { events: page.events().len(), quarantined: poisoned.len() })
+    }
+
+    /// What is known of requests: by their rows, or, where these were dropped, by their events.
+    async fn known(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        wanted: Vec<(Uuid, DateTime<Utc>)>,
+    ) -> Result<Vec<Request>, sqlx::Error> {
+        let (kept, retired): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|request| request.1 >= self.kept.requests);
+        let mut known = write::load_requests(transaction, self.version, &kept).await?;
+        known.extend(write::load_retired(transaction, self.version, self.position, &self.memory, &retired).await?);
+        Ok(known)
     }
 
     /// Passes over one event whose rows the database refuses.
@@ -255,7 +274,8 @@ impl Version {
     /// Moves the checkpoint up to what was read.
     async fn advance(&mut self, transaction: &mut PgTransaction<'_>, last: &Logged) -> Result<(), ApplyError> {
         let moved = sqlx::query!(
-            "update projector.projection set position = $4, as_of = $5 where name = $1 and version = $2 and position = $3",
+            "update projector.projection set position = $4, rollups_position = $4, as_of = $5
+             where name = $1 and version = $2 and position = $3",
             PROJECTION,
             self.version,
             self.position,
@@ -271,6 +291,32 @@ impl Version {
         self.position = last.position;
         Ok(())
     }
+}
+
+/// An older projector may have read events for this version, which keeps no rollups: they are filled from the requests then.
+/// Until that has happened, queries do not see them.
+async fn fill_rollups(connection: &mut PgConnection, version: i32) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let behind = sqlx::query_scalar!(
+        r#"select rollups_position is distinct from position as "behind!" from projector.projection
+           where name = $1 and version = $2 for update"#,
+        PROJECTION,
+        version
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if behind == Some(true) {
+        tracing::info!(version, "summing up the requests that are there");
+        sqlx::query!("select projector.fill_rollups($1)", version).execute(&mut *transaction).await?;
+        sqlx::query!(
+            "update projector.projection set rollups_position = position where name = $1 and version = $2",
+            PROJECTION,
+            version
+        )
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await
 }
 
 type Decoded = Result<Event, DecodeError>;

@@ -42,7 +42,7 @@ pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::E
 /// When the database cannot be asked.
 pub async fn is_migrated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"select to_regclass('ledger.events') is not null and to_regclass('public.credit_history') is not null and exists (
+        r#"select to_regclass('ledger.events') is not null and to_regclass('public.latency_daily') is not null and exists (
                select from pg_attribute where attrelid = to_regclass('projector.projection') and attname = 'program'
            ) as "there!""#
     )

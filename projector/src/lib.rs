@@ -3,6 +3,7 @@
 //! | part | does | knows |
 //! |---|---|---|
 //! | `fold` | decides what a batch of events changes | no clock, no I/O |
+//! | `rollup` | sums over requests that have ended: a file each | its own table |
 //! | `write`, `apply` | writes that in one transaction with the checkpoint | SQL |
 //! | `follow` | one batch after the other, woken by the ledger | connections, time |
 //! | `rebuild` | the same beside the live rows, then swaps | both versions |
@@ -18,6 +19,10 @@ pub mod export;
 pub mod fold;
 /// The follower: keeps the live version up to date.
 pub mod follow;
+/// Roles that see one account.
+pub mod grant;
+/// Which months are kept.
+pub mod kept;
 /// How far behind the read models are.
 pub mod lag;
 /// The log, as it is read.
@@ -28,6 +33,10 @@ pub mod page;
 pub mod profile;
 /// A new version beside the live one, and the swap.
 pub mod rebuild;
+/// Months that are dropped.
+pub mod retire;
+/// Sums over requests, a file each.
+pub mod rollup;
 /// Health and metrics over HTTP.
 pub mod serve;
 /// Which tables there are, and what each is made from.

@@ -35,10 +35,12 @@ impl Tables {
     }
 }
 
-/// The names of all tables of the read models.
+/// The names of all tables of the read models, but for the one that only the release before fills.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn names(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select unnest(projector.tables()) as "table!" order by 1"#).fetch_all(connection).await
+    sqlx::query_scalar!(
+        r#"select t as "table!" from unnest(projector.tables()) t where t <> 'usage_daily' order by 1"#
+    ).fetch_all(connection).await
 }

@@ -7,6 +7,8 @@ mod chance;
 pub mod floor;
 /// What a gateway says, and the stream that carries it.
 mod gateway;
+/// A year of usage, for queries.
+pub mod history;
 /// Batches into the database.
 pub mod make;
 /// What it costs to prove them.

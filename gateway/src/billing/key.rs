@@ -1,6 +1,6 @@
 use axum::Extension;
 use axum::extract::State;
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use schemars::JsonSchema;
 use schemas::ids::{AccountId, ApiKeyId};
 use schemas::key_limits::Period;
@@ -94,17 +94,16 @@ struct Row {
 
 /// The beginnings of what usage is told for.
 struct Since {
-    day: DateTime<Utc>,
-    week: DateTime<Utc>,
-    month: DateTime<Utc>,
+    day: NaiveDate,
+    week: NaiveDate,
+    month: NaiveDate,
 }
 
 impl Since {
     fn of(now: DateTime<Utc>) -> Self {
         let today = now.date_naive();
-        let at = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
         let monday = today.checked_sub_days(Days::new(today.weekday().num_days_from_monday().into()));
-        Self { day: at(today), week: at(monday.unwrap_or(today)), month: at(today.with_day(1).unwrap_or(today)) }
+        Self { day: today, week: monday.unwrap_or(today), month: today.with_day(1).unwrap_or(today) }
     }
 }
 
@@ -126,12 +125,12 @@ impl Billing {
             from projection p
             left join ledger.key_of_account($1, $2, $3) k on true
             cross join lateral (
-                select coalesce(sum(l.credits_used), 0)::text as all_time,
-                    coalesce(sum(l.credits_used) filter (where l.created_at >= $4), 0)::text as day,
-                    coalesce(sum(l.credits_used) filter (where l.created_at >= $5), 0)::text as week,
-                    coalesce(sum(l.credits_used) filter (where l.created_at >= $6), 0)::text as month
-                from usage_logs l
-                where l.account_id = $1 and l.api_key_id is not distinct from $2
+                select coalesce(sum(d.credits_used), 0)::text as all_time,
+                    coalesce(sum(d.credits_used) filter (where d.day >= $4), 0)::text as day,
+                    coalesce(sum(d.credits_used) filter (where d.day >= $5), 0)::text as week,
+                    coalesce(sum(d.credits_used) filter (where d.day >= $6), 0)::text as month
+                from usage_daily d
+                where d.account_id = $1 and d.api_key_id is not distinct from $2
             ) u
             where p.name = 'read_models'
             "#,
@@ -214,7 +213,7 @@ mod tests {
     #[test]
     fn weeks_begin_on_monday() {
         let since = Since::of("2026-11-01T23:59:59Z".parse().unwrap());
-        let told = [since.day, since.week, since.month].map(|time| time.to_rfc3339());
-        assert_eq!(told, ["2026-11-01T00:00:00+00:00", "2026-10-26T00:00:00+00:00", "2026-11-01T00:00:00+00:00"]);
+        let told = [since.day, since.week, since.month].map(|day| day.to_string());
+        assert_eq!(told, ["2026-11-01", "2026-10-26", "2026-11-01"]);
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `/v1/key` | OpenRouter's | the ledger's word on the key and its cap; what it used, from `usage_logs` |
 //! | `/v1/generation` | OpenRouter's and Vercel's | the request's events, at once |
-//! | `/v1/usage` | a list of OpenAI's, by pages | `usage_daily`; by key, `usage_logs` |
+//! | `/v1/usage` | a list of OpenAI's, by pages | `usage_daily` |
 //! | `/v1/dashboard/billing/…` | OpenAI's old ones | `credit_balances`, `usage_daily` |
 
 mod amount;

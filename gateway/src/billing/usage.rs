@@ -1,12 +1,11 @@
 //! `GET /v1/usage`: what an account used, by day, model and key, newest first, in pages.
 //!
-//! Days and models are summed up already (`usage_daily`). By key, the requests themselves are summed up, which is why a
-//! shorter time can be asked for at once.
+//! All of it is summed up already (`usage_daily`), whatever is kept of the requests themselves.
 
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use schemars::JsonSchema;
 use schemas::ids::{AccountId, ApiKeyId};
 use schemas::money::Nanocredits;
@@ -25,7 +24,6 @@ use crate::till::Caller;
 
 /// A year and a day of it.
 const LONGEST: u32 = 366;
-const LONGEST_BY_KEY: u32 = 31;
 const USUAL: Days = Days::new(30);
 const USUAL_PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 1_000;
@@ -163,9 +161,8 @@ impl By {
 impl Question {
     fn read(account: AccountId, wanted: &Wanted, today: NaiveDate) -> Result<Self, Invalid> {
         let by = By::read(wanted.group_by.as_deref())?;
-        let longest = if by.key || wanted.api_key_id.is_some() { LONGEST_BY_KEY } else { LONGEST };
-        let range =
-            Asked { from: ("from", wanted.from), until: ("until", wanted.until), longest }.range(today, USUAL)?;
+        let (from, until) = (("from", wanted.from), ("until", wanted.until));
+        let range = Asked { from, until, longest: LONGEST }.range(today, USUAL)?;
         let limit = wanted.limit.unwrap_or(USUAL_PAGE);
         if !(1..=LARGEST_PAGE).contains(&limit) {
             let message = format!("Invalid 'limit': expected 1 to {LARGEST_PAGE}, but got {limit} instead.");
@@ -197,55 +194,7 @@ impl Question {
 }
 
 impl Billing {
-    /// By day and model, from what is summed up already.
-    async fn by_day(&self, asked: &Question) -> Result<Vec<Row>, sqlx::Error> {
-        sqlx::query_as!(
-            Row,
-            r#"
-            select g.day as "day?", g.model as "model?", null::uuid as "key?", null::text as "key_name?",
-                g.requests as "requests?", g.failed as "failed?", g.cancelled as "cancelled?",
-                g.input_tokens as "input_tokens?", g.cached_tokens as "cached_tokens?",
-                g.cache_write_tokens as "cache_write_tokens?", g.output_tokens as "output_tokens?",
-                g.reasoning_tokens as "reasoning_tokens?", g.images as "images?", g.credits::text as "credits?",
-                p.position as "position!", p.as_of
-            from projection p
-            left join lateral (
-                select s.* from (
-                    select case when $6 then d.day else date '0001-01-01' end as day,
-                        case when $7 then d.model_id else '' end as model,
-                        sum(d.requests)::int8 as requests, sum(d.failed)::int8 as failed, sum(d.cancelled)::int8 as cancelled,
-                        sum(d.input_tokens)::int8 as input_tokens, sum(d.cached_tokens)::int8 as cached_tokens,
-                        sum(d.cache_write_tokens)::int8 as cache_write_tokens, sum(d.output_tokens)::int8 as output_tokens,
-                        sum(d.reasoning_tokens)::int8 as reasoning_tokens, sum(d.images)::int8 as images,
-                        sum(d.credits_used) as credits
-                    from usage_daily d
-                    where d.account_id = $1 and d.day >= $2 and d.day < $3 and ($4::text is null or d.model_id = $4)
-                        and (not $6 or $8::date is null or d.day <= $8)
-                    group by 1, 2
-                ) s
-                where $8::date is null or (s.day, s.model) < ($8, $9::text)
-                order by s.day desc, s.model desc limit $5
-            ) g on true
-            where p.name = 'read_models'
-            order by g.day desc, g.model desc
-            "#,
-            asked.account.0,
-            asked.range.from,
-            asked.range.until,
-            asked.model.as_deref(),
-            asked.rows(),
-            asked.by.day,
-            asked.by.model,
-            asked.day_after(),
-            asked.model_after()
-        )
-        .fetch_all(&self.pool)
-        .await
-    }
-
-    /// By key as well, from the requests.
-    async fn by_key(&self, asked: &Question) -> Result<Vec<Row>, sqlx::Error> {
-        let at = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    async fn usage(&self, asked: &Question) -> Result<Vec<Row>, sqlx::Error> {
         sqlx::query_as!(
             Row,
             r#"
@@ -258,20 +207,19 @@ impl Billing {
             from projection p
             left join lateral (
                 select s.* from (
-                    select case when $6 then (l.created_at at time zone 'UTC')::date else date '0001-01-01' end as day,
-                        case when $7 then coalesce(l.model_id, '') else '' end as model,
-                        case when $11 then coalesce(l.api_key_id, '00000000-0000-0000-0000-000000000000')
+                    select case when $6 then d.day else date '0001-01-01' end as day,
+                        case when $7 then d.model_id else '' end as model,
+                        case when $11 then coalesce(d.api_key_id, '00000000-0000-0000-0000-000000000000')
                             else '00000000-0000-0000-0000-000000000000' end as key,
-                        count(*) as requests, count(*) filter (where l.status = 'error') as failed,
-                        count(*) filter (where l.status = 'cancelled') as cancelled,
-                        sum(l.input_tokens)::int8 as input_tokens, sum(l.cached_tokens)::int8 as cached_tokens,
-                        sum(l.cache_write_tokens)::int8 as cache_write_tokens, sum(l.output_tokens)::int8 as output_tokens,
-                        sum(l.reasoning_tokens)::int8 as reasoning_tokens, sum(l.images)::int8 as images,
-                        sum(l.credits_used) as credits
-                    from usage_logs l
-                    where l.account_id = $1 and l.created_at >= $2 and l.created_at < $3
-                        and ($4::text is null or l.model_id = $4) and ($10::uuid is null or l.api_key_id = $10)
-                        and (not $6 or $8::date is null or l.created_at < ($8 + 1)::timestamp at time zone 'UTC')
+                        sum(d.requests)::int8 as requests, sum(d.failed)::int8 as failed, sum(d.cancelled)::int8 as cancelled,
+                        sum(d.input_tokens)::int8 as input_tokens, sum(d.cached_tokens)::int8 as cached_tokens,
+                        sum(d.cache_write_tokens)::int8 as cache_write_tokens, sum(d.output_tokens)::int8 as output_tokens,
+                        sum(d.reasoning_tokens)::int8 as reasoning_tokens, sum(d.images)::int8 as images,
+                        sum(d.credits_used) as credits
+                    from usage_daily d
+                    where d.account_id = $1 and d.day >= $2 and d.day < $3
+                        and ($4::text is null or d.model_id = $4) and ($10::uuid is null or d.api_key_id = $10)
+                        and (not $6 or $8::date is null or d.day <= $8)
                     group by 1, 2, 3
                 ) s
                 where $8::date is null or (s.day, s.model, s.key) < ($8, $9::text, $12::uuid)
@@ -282,8 +230,8 @@ impl Billing {
             order by g.day desc, g.model desc, g.key desc
             "#,
             asked.account.0,
-            at(asked.range.from),
-            at(asked.range.until),
+            asked.range.from,
+            asked.range.until,
             asked.model.as_deref(),
             asked.rows(),
             asked.by.day,
@@ -310,9 +258,7 @@ pub(crate) async fn show(
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<At<Page>, Error> {
     let question = Question::read(caller.account_id, &asked(query)?, Utc::now().date_naive())?;
-    let billing = billing(&edge)?;
-    let by_key = question.by.key || question.key.is_some();
-    let rows = if by_key { billing.by_key(&question).await } else { billing.by_day(&question).await };
+    let rows = billing(&edge)?.usage(&question).await;
     let page = page(&question, rows.map_err(unreadable)?)?;
     Ok(At::read(page.position, page))
 }
@@ -369,12 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn by_key_less_is_asked_for_at_once() {
-        let question = |group_by: &str, from: &str, api_key_id: Option<Uuid>| {
+    fn a_year_is_asked_for_at_once() {
+        let question = |from: &str, api_key_id: Option<Uuid>| {
             let wanted = Wanted {
                 from: Some(from.parse().unwrap()),
                 until: None,
-                group_by: Some(group_by.to_owned()),
+                group_by: Some("day,key".to_owned()),
                 model: None,
                 api_key_id,
                 limit: None,
@@ -383,10 +329,8 @@ mod tests {
             };
             Question::read(AccountId(Uuid::nil()), &wanted, "2026-11-25".parse().unwrap()).map(|asked| asked.range)
         };
-        assert!(question("day,model", "2025-11-25", None).is_ok());
-        assert!(question("day,model", "2025-11-24", None).is_err());
-        assert!(question("key", "2026-10-26", None).is_ok());
-        assert!(question("key", "2026-10-25", None).is_err());
-        assert!(question("day", "2026-10-25", Some(Uuid::nil())).is_err());
+        assert!(question("2025-11-25", None).is_ok());
+        assert!(question("2025-11-25", Some(Uuid::nil())).is_ok());
+        assert!(question("2025-11-24", None).is_err());
     }
 }

@@ -20,6 +20,7 @@ mod report;
 mod requests;
 mod small;
 mod state;
+mod sums;
 mod tables;
 mod tree;
 

@@ -12,7 +12,8 @@ use super::facts::microseconds;
 use super::fold::Fold;
 use super::journal;
 use super::report::Report;
-use super::requests::{Models, compare_usages};
+use super::requests::{Kept, Models, compare_usages};
+use super::sums;
 
 /// Accounts and keys are compared so many at a time.
 const CHUNK: usize = 4_096;
@@ -20,11 +21,19 @@ const CHUNK: usize = 4_096;
 /// The live version; none before a projector ran for the first time.
 pub(super) async fn live(db: &mut PgConnection) -> Result<Option<Models>> {
     let row = sqlx::query!(
-        "select version, position, history_from from projector.projection where name = 'read_models' and live"
+        r#"select p.version, p.position, p.history_from, p.rollups_position is not distinct from p.position as "rolled_up!",
+                  (select k.since from projector.kept_months k where k.version = p.version and k.table_name = 'requests')
+                      as requests,
+                  (select k.since from projector.kept_months k where k.version = p.version and k.table_name = 'usage_hourly')
+                      as hours
+           from projector.projection p where p.name = 'read_models' and p.live"#
     )
     .fetch_optional(db)
     .await?;
+    let since = |time: Option<DateTime<Utc>>| time.unwrap_or(DateTime::UNIX_EPOCH);
     Ok(row.map(|row| Models {
+        rolled_up: row.rolled_up,
+        kept: Kept { requests: since(row.requests), hours: since(row.hours) },
         version: row.version,
         position: row.position as u64,
         history_from: row.history_from.map_or(u64::MAX, |from| from as u64),
@@ -36,7 +45,7 @@ pub(super) async fn compare(db: &mut PgConnection, fold: &Fold, models: Models, 
     compare_usages(db, fold, models, report).await?;
     balances(db, fold, models, report).await?;
     keys(db, fold, models, report).await?;
-    days(db, models, report).await?;
+    sums::compare(db, models, report).await?;
     fences(db, fold, models, report).await?;
     prices(db, fold, models, report).await?;
     journal::count(db, models, fold.counts.journal, report).await?;
@@ -169,47 +178,6 @@ async fn keys(db: &mut PgConnection, fold: &Fold, models: Models, report: &mut R
     Ok(())
 }
 
-/// The days are sums of the requests' rows, which were compared one by one.
-async fn days(db: &mut PgConnection, models: Models, report: &mut Report) -> Result<()> {
-    let rows = sqlx::query!(
-        r#"with requests as (
-               select account_id, (created_at at time zone 'UTC')::date as day, coalesce(model_id, '') as model_id,
-                      coalesce(provider, '') as provider, bool_and(livemode) as livemode, count(*) as requests,
-                      count(*) filter (where status = 'error') as failed,
-                      count(*) filter (where status = 'cancelled') as cancelled,
-                      sum(input_tokens) as input_tokens, sum(cached_tokens) as cached_tokens,
-                      sum(cache_write_tokens) as cache_write_tokens, sum(output_tokens) as output_tokens,
-                      sum(reasoning_tokens) as reasoning_tokens, sum(images) as images,
-                      sum(coalesce(charged_credits, 0)) as credits_used, sum(cost_usd) as cost_usd
-               from read_models.requests where version = $1 and ended
-               group by 1, 2, 3, 4)
-           select coalesce(r.account_id, d.account_id)::text || ' on ' || coalesce(r.day, d.day) || ' for '
-                      || coalesce(r.model_id, d.model_id) as "what!",
-                  d.account_id is null as "missing!", r.account_id is null as "unfounded!"
-           from requests r
-           full join (select * from read_models.usage_daily where version = $1) d
-             on d.account_id = r.account_id and d.day = r.day and d.model_id = r.model_id and d.provider = r.provider
-           where (r.livemode, r.requests, r.failed, r.cancelled, r.input_tokens, r.cached_tokens, r.cache_write_tokens,
-                  r.output_tokens, r.reasoning_tokens, r.images, r.credits_used, r.cost_usd)
-                 is distinct from
-                 (d.livemode, d.requests, d.failed, d.cancelled, d.input_tokens, d.cached_tokens, d.cache_write_tokens,
-                  d.output_tokens, d.reasoning_tokens, d.images, d.credits_used, d.cost_usd)
-           order by 1 limit 1000"#,
-        models.version
-    )
-    .fetch_all(db)
-    .await?;
-    for row in rows {
-        let how = match (row.missing, row.unfounded) {
-            (true, _) => "is missing",
-            (_, true) => "is in no event",
-            _ => "is not the sum of its requests",
-        };
-        report.differs(None, "usage_daily", format!("{} {how}", row.what));
-    }
-    Ok(())
-}
-
 async fn fences(db: &mut PgConnection, fold: &Fold, models: Models, report: &mut Report) -> Result<()> {
     let rows =
         sqlx::query!("select gateway, position from read_models.fenced_gateways where version = $1", models.version)
@@ -254,16 +222,19 @@ async fn prices(db: &mut PgConnection, fold: &Fold, models: Models, report: &mut
     Ok(())
 }
 
-/// Every row that should be there was found. One more than those is a row that is in no event.
+/// Every row that should be there was found. One more than those is a row that is in no event. Requests of months that were
+/// retired have none; they are as many as the books know, whose ids begin with an earlier time.
 async fn counts(db: &mut PgConnection, fold: &Fold, models: Models, report: &mut Report) -> Result<()> {
     let row = sqlx::query!(
-        r#"select (select count(*) from read_models.requests where version = $1) as "requests!",
+        r#"select (select count(*) from read_models.requests where version = $1)
+                      + (select count(*) from ledger.holds h where h.request_id < $3) as "requests!",
                   (select count(*) from read_models.credit_balances where version = $1) as "balances!",
                   (select count(*) from read_models.api_keys where version = $1) as "keys!",
                   (select count(*) from read_models.credit_transactions where version = $1 and position > $2) as "transactions!",
                   (select count(*) from projector.projection_quarantine where version = $1) as "quarantined!""#,
         models.version,
-        models.position as i64
+        models.position as i64,
+        models.kept.first_request()
     )
     .fetch_one(&mut *db)
     .await?;

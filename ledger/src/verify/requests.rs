@@ -32,6 +32,23 @@ pub(super) struct Models {
     pub(super) position: u64,
     /// The journal is complete from here on. Above 1 the version is of before an upgrade: its rows may lack what that added.
     pub(super) history_from: u64,
+    /// Its sums over requests hold as far as its rows.
+    pub(super) rolled_up: bool,
+    pub(super) kept: Kept,
+}
+
+/// From when on rows are kept, in months.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) requests: DateTime<Utc>,
+    pub(super) hours: DateTime<Utc>,
+}
+
+impl Kept {
+    /// The least id that a request which is kept can have: ids begin with the time, in milliseconds.
+    pub(super) fn first_request(&self) -> Uuid {
+        Uuid::from_u128((self.requests.timestamp_millis().max(0) as u128) << 80)
+    }
 }
 
 /// Rows of `ledger.holds`, with the time of the authorization.
@@ -222,6 +239,8 @@ struct Usages {
     of: HashMap<RequestId, UsageRow>,
     /// Some may be of a projector that knew no codes of errors.
     may_lack_codes: bool,
+    /// Older ones have no row any more.
+    since: Option<Uuid>,
 }
 
 /// One request as the fold has it.
@@ -241,13 +260,15 @@ impl<'a> One<'a> {
     }
 
     fn is_used_in(&self, rows: &Usages) -> bool {
-        rows.of.get(&self.hold.request_id).is_some_and(|row| {
-            let mut should = self.facts.row(self.hold);
-            if rows.may_lack_codes && row.error_code.is_none() {
-                should.error_code = None;
-            }
-            *row == should
-        })
+        let id = self.hold.request_id;
+        rows.since.is_some_and(|since| id.0 < since)
+            || rows.of.get(&id).is_some_and(|row| {
+                let mut should = self.facts.row(self.hold);
+                if rows.may_lack_codes && row.error_code.is_none() {
+                    should.error_code = None;
+                }
+                *row == should
+            })
     }
 
     fn hold_differs(&self, rows: &Holds, report: &mut Report) {
@@ -356,5 +377,6 @@ async fn usage_rows(db: &mut PgConnection, models: Models, ids: &[RequestId]) ->
         };
         (id, row)
     });
-    Ok(Usages { of: rows.collect(), may_lack_codes: models.history_from != 1 })
+    let since = Some(models.kept.first_request());
+    Ok(Usages { of: rows.collect(), may_lack_codes: models.history_from != 1, since })
 }

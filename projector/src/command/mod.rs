@@ -1,6 +1,7 @@
 //! What can be asked of a projector on its command line.
 
 mod export;
+mod grant;
 mod lag;
 mod profile;
 mod progress;
@@ -41,6 +42,10 @@ enum What {
     /// Writes usage as files: Parquet, CSV or lines of JSON.
     #[command(subcommand)]
     Export(export::Export),
+    /// Makes a role of the database that sees one account through the same views; again: another password.
+    GrantAccount(grant::GrantAccount),
+    /// Takes that role away.
+    RevokeAccount(grant::RevokeAccount),
     /// Names and addresses of people, which no event ever carries.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -54,6 +59,8 @@ impl Command {
             What::Rebuild(rebuild) => rebuild.run(&options).await,
             What::Lag(lag) => lag.run(&options).await,
             What::Export(export) => export.run(&options).await,
+            What::GrantAccount(grant) => grant.run(&options).await,
+            What::RevokeAccount(revoke) => revoke.run(&options).await,
             What::Profile(profile) => profile.run(&options).await,
         }
     }

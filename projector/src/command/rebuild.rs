@@ -26,7 +26,12 @@ pub(super) struct Rebuild {
 
 impl Rebuild {
     pub(super) async fn run(self, options: &PgConnectOptions) -> Result<ExitCode> {
-        let only = self.only.map(|table| if table == "usage_logs" { "requests".to_owned() } else { table });
+        // Two views have tables of other names.
+        let only = self.only.map(|name| match name.as_str() {
+            "usage_logs" => "requests".to_owned(),
+            "usage_daily" => "usage_by_day".to_owned(),
+            _ => name,
+        });
         let wanted = Wanted { only, from_start: self.from_start };
         let mut shown = Shown::new(self.progress);
         let report = rebuild(options, &wanted, |progress| shown.tell(progress)).await;

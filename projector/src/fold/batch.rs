@@ -61,7 +61,7 @@ impl<'a> Batch<'a> {
             | Payload::QuarantineReplayed(_)
             | Payload::QuarantineDismissed(_) => {}
             Payload::GatewayFenced(data) => {
-                if self.memory.fenced.insert(data.gateway) {
+                if self.memory.fenced.insert(data.gateway, position).is_none() {
                     self.changes.fenced.push((data.gateway.0, position));
                 }
             }
@@ -111,15 +111,9 @@ impl<'a> Batch<'a> {
             if before.as_ref() == Some(&now) {
                 continue;
             }
-            for (request, times) in [(before.as_ref(), -1), (Some(&now), 1)] {
-                if let Some((key, daily)) = request.map(Request::daily).transpose()?.flatten() {
-                    let sum = changes.daily.entry(key).or_default();
-                    *sum = sum.plus(&daily, times)?;
-                }
-            }
+            changes.rollups.change(before.as_ref(), &now)?;
             changes.requests.push(now);
         }
-        changes.daily.retain(|_, daily| !daily.is_nothing());
         // One order for all who write: two transactions cannot wait for each other's rows.
         changes.requests.sort_unstable_by_key(|request| request.request_id);
         Ok(changes)

@@ -6,7 +6,8 @@ use schemas::money::Nanocredits;
 use schemas::price_book::PriceBook;
 use uuid::Uuid;
 
-use super::{Daily, DailyKey, Entry, Request};
+use super::{Entry, Request};
+use crate::rollup::Rollups;
 
 /// All that a batch of events changes, a table's rows each.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +26,8 @@ pub struct Changes {
     pub keys: BTreeMap<Uuid, KeyChange>,
     /// Requests as they are now.
     pub requests: Vec<Request>,
-    /// What days change by.
-    pub daily: BTreeMap<DailyKey, Daily>,
+    /// What the sums over requests change by.
+    pub rollups: Rollups,
     /// Lives that ended, with the position.
     pub fenced: Vec<(Uuid, i64)>,
     /// Prices that were published, with the position.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use schemas::ids::EmitterId;
@@ -13,11 +13,16 @@ use schemas::event::UsageRecorded;
 pub struct Memory {
     /// By version.
     pub prices: BTreeMap<u32, Arc<PriceBook>>,
-    /// Lives that are over.
-    pub fenced: HashSet<EmitterId>,
+    /// Lives that are over, by the position of their end.
+    pub fenced: HashMap<EmitterId, i64>,
 }
 
 impl Memory {
+    /// Whether a life was over at a position.
+    pub(super) fn is_fenced(&self, emitter: EmitterId, position: i64) -> bool {
+        self.fenced.get(&emitter).is_some_and(|fence| *fence < position)
+    }
+
     /// What a usage is worth, by the prices that it was authorized with.
     pub(super) fn rate(&self, usage: &UsageRecorded) -> Result<Rating, Poison> {
         let book = self.prices.get(&usage.price_version).ok_or(Poison::UnknownPrices(usage.price_version))?;

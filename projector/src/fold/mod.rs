@@ -5,7 +5,6 @@
 
 mod batch;
 mod changes;
-mod daily;
 mod facts;
 mod journal;
 mod memory;
@@ -14,7 +13,6 @@ mod request;
 
 pub use batch::Batch;
 pub use changes::{AccountChange, Changes, KeyChange, NewAccount, NewKey, Transaction, TransactionKind};
-pub use daily::{Daily, DailyKey};
 pub use facts::{Facts, Tokens};
 pub use journal::{Entry, Standing};
 pub use memory::Memory;

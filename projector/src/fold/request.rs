@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use schemas::books::{Change, Ending, Moved, Slots};
 use schemas::event::{Header, Payload};
-use schemas::money::{MoneyError, Nanocredits, Picodollars};
+use schemas::money::{Nanocredits, Picodollars};
 use uuid::Uuid;
 
-use super::{Daily, DailyKey, Facts, Memory, Poison};
+use super::{Facts, Memory, Poison};
 
 /// All that is known of one request: a row, as soon as it has ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Request {
 
 impl Request {
     /// One of which nothing is known yet.
-    pub(super) fn new(header: &Header) -> Result<Self, Poison> {
+    pub(crate) fn new(header: &Header) -> Result<Self, Poison> {
         let request_id = header.request_id.ok_or(Poison::Missing("request"))?.0;
         Ok(Self {
             request_id,
@@ -36,7 +36,7 @@ impl Request {
     }
 
     /// The request after one more of its events, and what that moved. An event whose slot is taken tells nothing new.
-    pub(super) fn after(
+    pub(crate) fn after(
         &self,
         position: i64,
         header: &Header,
@@ -49,7 +49,7 @@ impl Request {
         let mut cost = Picodollars::ZERO;
         let change = match payload {
             Payload::RequestAuthorized(data) => {
-                let change = slots.fill_authorization(data.hold, !memory.fenced.contains(&header.emitter))?;
+                let change = slots.fill_authorization(data.hold, !memory.is_fenced(header.emitter, position))?;
                 if !is_used {
                     facts.authorized(data)?;
                 }
@@ -84,31 +84,6 @@ impl Request {
         }
         next.position = position;
         Ok((next, Moved { cost, ..change.into() }))
-    }
-
-    /// What it adds to its day, once it has ended.
-    pub(super) fn daily(&self) -> Result<Option<(DailyKey, Daily)>, MoneyError> {
-        if !self.slots.has_ended() {
-            return Ok(None);
-        }
-        let facts = &self.facts;
-        let key = DailyKey {
-            account_id: self.account_id,
-            day: self.created_at.date_naive(),
-            model_id: facts.model_id.clone().unwrap_or_default(),
-            provider: facts.provider.clone().unwrap_or_default(),
-        };
-        let status = facts.status.as_deref();
-        let daily = Daily {
-            livemode: self.livemode,
-            requests: 1,
-            failed: (status == Some("error")).into(),
-            cancelled: (status == Some("cancelled")).into(),
-            tokens: facts.tokens,
-            credits_used: self.charged(),
-            cost_usd: facts.cost_usd,
-        };
-        Ok(Some((key, daily)))
     }
 
     /// What was charged, credits.

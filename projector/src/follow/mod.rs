@@ -29,6 +29,7 @@ use crate::fold::Poison;
 use crate::lag;
 use crate::log::Logged;
 use crate::page::{Ahead, Page};
+use crate::retire::Retention;
 
 /// Events a transaction: large enough that its costs are shared, small enough that rows appear at once.
 const BATCH: i64 = 2_000;
@@ -43,12 +44,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// … to here.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Follows the log. It ends only when it is dropped: a batch is a transaction, so it can be dropped anywhere.
+/// Follows the log, and keeps what is kept where nothing is said. It ends only when it is dropped: a batch is a transaction, so
+/// it can be dropped anywhere.
 pub async fn follow(options: &PgConnectOptions, status: &Status) {
+    follow_keeping(options, Retention::default(), status).await;
+}
+
+/// The same, and drops months that are not kept any more.
+pub async fn follow_keeping(options: &PgConnectOptions, retention: Retention, status: &Status) {
     let mut pause = FIRST_PAUSE;
     loop {
         let begin = Instant::now();
-        let Err(error) = session(options, status).await;
+        let Err(error) = session(options, retention, status).await;
         status.lost(&error);
         tracing::warn!(%error, "not following; trying again");
         // A session that lasted was healthy; one that fails at once, again and again, must not fill the log.
@@ -58,14 +65,14 @@ pub async fn follow(options: &PgConnectOptions, status: &Status) {
 }
 
 /// From a new connection to its end, which is always an error.
-async fn session(options: &PgConnectOptions, status: &Status) -> Result<Infallible, ApplyError> {
+async fn session(options: &PgConnectOptions, retention: Retention, status: &Status) -> Result<Infallible, ApplyError> {
     let mut connection = database::connect(options).await?;
     wait_for_migrations(&mut connection, status).await?;
     stand_by(&mut connection, status).await?;
     tracing::info!("active: following the log");
     let (mut waker, mut ahead) = (Waker::new(options).await?, Ahead::new(options).await?);
     loop {
-        follow_version(&mut connection, &mut ahead, &mut waker, status).await?;
+        follow_version(&mut connection, &mut ahead, &mut waker, retention, status).await?;
     }
 }
 
@@ -100,6 +107,7 @@ async fn follow_version(
     connection: &mut PgConnection,
     ahead: &mut Ahead,
     waker: &mut Waker,
+    retention: Retention,
     status: &Status,
 ) -> Result<(), ApplyError> {
     let Some(mut version) = Version::live(connection).await? else {
@@ -108,10 +116,10 @@ async fn follow_version(
         return Ok(());
     };
     tracing::info!(version = version.version, position = version.position, "live version");
-    let mut months = Months::default();
+    let mut months = Months::new(retention);
     loop {
         let step = timeout(STEP_TIME_LIMIT, async {
-            months.keep_ahead(connection, &version).await?;
+            months.keep_ahead(connection, &mut version).await?;
             step(connection, ahead, &mut version, status).await
         });
         match step.await {

@@ -3,6 +3,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::apply::Version;
 use crate::log;
+use crate::retire::{self, Retention};
 
 /// Partitions exist for this long ahead, so that a new one is never waited for.
 pub(crate) const AHEAD: TimeDelta = TimeDelta::days(93);
@@ -13,18 +14,22 @@ const AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// A request that ended this month may have begun in the one before.
 pub(crate) const BEFORE: TimeDelta = TimeDelta::days(1);
 
-/// Keeps partitions of coming months in stock.
-#[derive(Default)]
+/// Keeps partitions of coming months in stock, and drops those that are not kept any more.
 pub(super) struct Months {
+    retention: Retention,
     due: Option<DateTime<Utc>>,
 }
 
 impl Months {
-    /// Adds what is missing, once an hour.
+    pub(super) fn new(retention: Retention) -> Self {
+        Self { retention, due: None }
+    }
+
+    /// Adds what is missing and drops what is over, once an hour.
     pub(super) async fn keep_ahead(
         &mut self,
         connection: &mut PgConnection,
-        version: &Version,
+        version: &mut Version,
     ) -> Result<(), sqlx::Error> {
         let now = Utc::now();
         if self.due.is_some_and(|due| now < due) {
@@ -43,7 +48,11 @@ impl Months {
             }
             Err(error) => return Err(error),
         }
-        self.due = Some(now + EVERY);
+        let retired = retire::by_age(connection, version, self.retention, now).await?;
+        if !retired {
+            tracing::warn!("months that are over must wait for a long query");
+        }
+        self.due = Some(now + if retired { EVERY } else { AGAIN });
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::join;
+use tokio::time::sleep;
 
 pub use compare::{Comparison, TableComparison};
 
@@ -33,7 +34,7 @@ use self::replace::Replaced;
 use crate::apply::{ApplyError, OnPoison, PROJECTION, Version};
 use crate::database::{self, Lock};
 use crate::page::{Ahead, Page};
-use crate::{lag, log};
+use crate::{lag, log, retire};
 
 /// Events a transaction. Nobody waits for these rows, so fewer and larger ones than the follower's.
 const BATCH: i64 = 10_000;
@@ -235,6 +236,7 @@ impl Build {
     ) -> Result<Built, RebuildError> {
         self.build(connection, tell).await?;
         let events_per_second = (self.version.position - self.resumed_at) as f64 / self.begin.elapsed().as_secs_f64();
+        retire_as_live(connection, &mut self.version).await?;
         tell(Progress::Comparing);
         sqlx::query!("select projector.analyze_version($1)", self.version.version).execute(&mut *connection).await?;
         let comparison = compare::with_live(connection, &mut self.version).await?;
@@ -287,6 +289,19 @@ impl Build {
             read?;
         }
     }
+}
+
+/// What the live version has dropped goes here too, before anybody sees it: both then have the same months.
+async fn retire_as_live(connection: &mut PgConnection, version: &mut Version) -> Result<(), sqlx::Error> {
+    let live = sqlx::query_scalar!("select version from projector.projection where name = $1 and live", PROJECTION)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(live) = live else { return Ok(()) };
+    while !retire::as_in(connection, version, live).await? {
+        // A query has the new version's months in its plan, though it reads none of them.
+        sleep(drop::PATIENCE).await;
+    }
+    Ok(())
 }
 
 /// Where the live version is.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use schemas::ids::EmitterId;
@@ -18,12 +18,12 @@ pub(crate) async fn load(connection: &mut PgConnection, version: i32) -> Result<
     )
     .fetch_all(&mut *connection)
     .await?;
-    let fenced = sqlx::query_scalar!("select gateway from read_models.fenced_gateways where version = $1", version)
+    let fenced = sqlx::query!("select gateway, position from read_models.fenced_gateways where version = $1", version)
         .fetch_all(connection)
         .await?;
     Ok(Memory {
         prices: books.into_iter().map(|Json(book)| (book.version, Arc::new(book))).collect::<BTreeMap<_, _>>(),
-        fenced: fenced.into_iter().map(EmitterId).collect::<HashSet<_>>(),
+        fenced: fenced.into_iter().map(|row| (EmitterId(row.gateway), row.position)).collect::<HashMap<_, _>>(),
     })
 }
 

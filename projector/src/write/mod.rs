@@ -7,23 +7,26 @@ mod credit_transactions;
 mod journal;
 mod memory;
 mod requests;
-mod usage_daily;
+mod retired;
 
 use sqlx::PgConnection;
 
 use crate::apply::ApplyError;
 use crate::fold::Changes;
+use crate::kept::Kept;
 use crate::tables::Tables;
 
 pub(crate) use accounts::load as load_standings;
 pub(crate) use memory::load as load_memory;
 pub(crate) use requests::load as load_requests;
+pub(crate) use retired::load as load_retired;
 
 /// Writes all that a batch changes in these tables, for one version.
 pub(crate) async fn write(
     connection: &mut PgConnection,
     version: i32,
     tables: &Tables,
+    kept: &Kept,
     changes: &Changes,
 ) -> Result<(), ApplyError> {
     memory::write_prices(connection, version, &changes.prices).await?;
@@ -43,16 +46,13 @@ pub(crate) async fn write(
         api_keys::change(connection, version, &changes.keys).await?;
     }
     if tables.has("requests") {
-        requests::write(connection, version, &changes.requests).await?;
+        requests::write(connection, version, kept, &changes.requests).await?;
     }
-    if tables.has("usage_daily") {
-        usage_daily::change(connection, version, &changes.daily).await?;
-    }
-    Ok(())
+    Ok(changes.rollups.write(connection, version, tables, kept).await?)
 }
 
 /// One column of many rows.
-fn column<'a, R: 'a, T>(rows: impl IntoIterator<Item = &'a R>, cell: impl Fn(&'a R) -> T) -> Vec<T> {
+pub(crate) fn column<'a, R: 'a, T>(rows: impl IntoIterator<Item = &'a R>, cell: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.into_iter().map(cell).collect()
 }
 

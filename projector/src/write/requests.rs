@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::column;
 use crate::fold::{Facts, Request, Tokens};
+use crate::kept::Kept;
 
 /// What is known of these requests. Their ids come with the times inside, so that each is looked for in one partition. Each by
 /// itself (`limit 1`): of a table that is new the planner knows nothing, and would read all of it for each.
@@ -81,8 +82,15 @@ pub(crate) async fn load(
     Ok(requests.collect())
 }
 
-/// Requests as they are now.
-pub(super) async fn write(connection: &mut PgConnection, version: i32, rows: &[Request]) -> Result<(), sqlx::Error> {
+/// Requests as they are now, where they are kept.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    version: i32,
+    kept: &Kept,
+    rows: &[Request],
+) -> Result<(), sqlx::Error> {
+    // Of a month that was retired nothing is kept: a row of it would look like all that there is.
+    let rows = &rows.iter().filter(|row| row.created_at >= kept.requests).collect::<Vec<_>>();
     if rows.is_empty() {
         return Ok(());
     }

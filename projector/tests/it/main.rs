@@ -4,6 +4,7 @@ mod journal;
 mod journal_costs;
 mod kit;
 
+mod account_role;
 mod balances_are_the_books;
 mod export;
 mod follow;
@@ -14,6 +15,8 @@ mod program;
 mod rebuild;
 mod rebuild_one;
 mod rebuild_resumed;
+mod retirement;
 mod roles;
+mod rollups;
 mod rows;
 mod slots_in_any_order;

@@ -72,13 +72,13 @@ async fn wrong_rows_and_rows_too_many_are_told_and_gone() {
     world.project(2_000).await;
     let right = world.checksums();
     world.sql(
-        "insert into read_models.usage_daily select version, account_id, day + 1, model_id, 'nobody', livemode, 7, failed, cancelled,
+        "insert into read_models.usage_by_day select version, account_id, day + 1, api_key_id, model_id, 'nobody', livemode, 7, failed, cancelled,
             input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, credits_used, cost_usd
-         from read_models.usage_daily;
-         update read_models.usage_daily set credits_used = credits_used + 1 where provider <> 'nobody'",
+         from read_models.usage_by_day;
+         update read_models.usage_by_day set credits_used = credits_used + 1 where provider <> 'nobody'",
     );
-    let report = only(&world, "usage_daily").await.unwrap();
-    assert_eq!(differing(&report), ["usage_daily"]);
+    let report = only(&world, "usage_by_day").await.unwrap();
+    assert_eq!(differing(&report), ["usage_by_day"]);
     assert_eq!((report.rows_removed, report.rows_added), (Some(2), Some(1)));
     assert_eq!(world.checksums(), right);
 
@@ -86,7 +86,7 @@ async fn wrong_rows_and_rows_too_many_are_told_and_gone() {
     world.sql(
         "update read_models.requests set provider = 'nobody' where ctid = (select min(ctid) from read_models.requests)",
     );
-    let report = only(&world, "usage_daily").await.unwrap();
+    let report = only(&world, "usage_by_day").await.unwrap();
     assert_eq!(differing(&report), ["requests"]);
     assert_eq!(world.sql("select count(*) from usage_logs where provider = 'nobody'"), "1");
     assert_eq!(only(&world, "requests").await.unwrap().rows_added, Some(1));
@@ -105,10 +105,10 @@ async fn an_unknown_table_is_an_error_that_names_the_known_ones() {
         .unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(complaint.contains("usage_weekly is no table") && complaint.contains("usage_daily"), "{complaint}");
+    assert!(complaint.contains("usage_weekly is no table") && complaint.contains("usage_by_day"), "{complaint}");
     assert_eq!(world.sql("select count(*) from projector.projection"), "1", "nothing was begun");
     world.sql("delete from projector.projection");
-    assert!(matches!(only(&world, "usage_daily").await.unwrap_err(), RebuildError::NotLive));
+    assert!(matches!(only(&world, "usage_by_day").await.unwrap_err(), RebuildError::NotLive));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,8 +143,8 @@ async fn readers_and_the_follower_go_on_meanwhile() {
             for _ in 0..150 {
                 story.pays(account, None);
             }
-            world.sql("update read_models.usage_daily set failed = failed + 1");
-            let (report, ()) = tokio::join!(only(&world, "usage_daily"), world.append(&story.events[before..]));
+            world.sql("update read_models.usage_by_day set failed = failed + 1");
+            let (report, ()) = tokio::join!(only(&world, "usage_by_day"), world.append(&story.events[before..]));
             assert_eq!(report.unwrap().rows_added, Some(1));
             assert_eq!(world.sql("select failed from usage_daily"), "0");
         }

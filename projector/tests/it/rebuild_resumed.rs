@@ -73,7 +73,7 @@ async fn killed_while_building_and_before_the_swap_it_goes_on() {
     let right = world.checksums();
     for (args, version) in [(&[][..], "2"), (&["--only", "usage_daily"][..], "2")] {
         // Wrong, so that something must be replaced.
-        world.sql("update read_models.usage_daily set requests = requests + 1");
+        world.sql("update read_models.usage_by_day set requests = requests + 1");
         let mut owner = world.connect_named("test").await;
         let mut held = owner.begin().await.unwrap();
         sqlx::query("select from projector.projection where live for update").execute(&mut *held).await.unwrap();
@@ -129,7 +129,7 @@ async fn what_another_program_or_another_question_began_is_dropped() {
     let right = world.checksums();
     let half_of_one = async |args: &[&str]| {
         // Wrong, so that it cannot end before it has the lock.
-        world.sql("update read_models.usage_daily set requests = requests + 1");
+        world.sql("update read_models.usage_by_day set requests = requests + 1");
         let child = program(&world, args).spawn().unwrap();
         until(|| building(&world) >= BATCH).await;
         killed(child);
@@ -140,11 +140,11 @@ async fn what_another_program_or_another_question_began_is_dropped() {
     half_of_one(&["--only", "usage_daily"]).await;
     held.rollback().await.unwrap();
     assert_eq!(rebuilt(&world, &["--only", "journal"]).await["resumed_at"], 0);
-    world.sql("update read_models.usage_daily set requests = requests - 1");
+    world.sql("update read_models.usage_by_day set requests = requests - 1");
 
     for spoil in [
         "update projector.projection set program = 'another ' || program where not live",
-        "alter table read_models.usage_daily add column since timestamptz",
+        "alter table read_models.usage_by_day add column since timestamptz",
         "update projector.projection set as_of = as_of + interval '1 second' where not live",
         "",
     ] {
@@ -156,7 +156,7 @@ async fn what_another_program_or_another_question_began_is_dropped() {
         let args: &[&str] =
             if spoil.is_empty() { &["--only", "usage_daily", "--from-start"] } else { &["--only", "usage_daily"] };
         assert_eq!(rebuilt(&world, args).await["resumed_at"], 0, "{spoil}");
-        world.sql("alter table read_models.usage_daily drop column if exists since");
+        world.sql("alter table read_models.usage_by_day drop column if exists since");
     }
     assert_eq!(world.checksums(), right);
     nothing_is_left(&world);

@@ -6,8 +6,20 @@ use sqlx::{Executor, PgConnection};
 use crate::kit::{Story, World, credits};
 
 /// Views without secrets.
-const READ: [&str; 7] =
-    ["credit_balances", "usage_logs", "usage_daily", "credit_transactions", "projection", "journal", "credit_history"];
+const READ: [&str; 12] = [
+    "credit_balances",
+    "usage_logs",
+    "usage_daily",
+    "usage_hourly",
+    "usage_monthly",
+    "model_daily",
+    "latency_daily",
+    "model_prices",
+    "credit_transactions",
+    "projection",
+    "journal",
+    "credit_history",
+];
 
 async fn is_allowed(connection: &mut PgConnection, statement: &str) -> bool {
     match connection.execute(sqlx::AssertSqlSafe(statement)).await {
@@ -48,6 +60,10 @@ async fn an_analyst_reads_usage_and_balances_and_no_key_hash() {
         "select * from profiles",
         "select * from read_models.requests",
         "select * from read_models.journal",
+        "select * from read_models.usage_by_day",
+        "select * from account.usage_logs",
+        "select * from projector.account_roles",
+        "select projector.grant_account(gen_random_uuid(), 'x')",
         "select * from ledger.events",
         "select projector.create_version(now(), now())",
         "create table mine (x int)",
@@ -89,7 +105,7 @@ async fn every_column_says_what_it_is() {
     let world = World::new();
     let silent = world.sql(
         "select attrelid::regclass || '.' || attname from pg_attribute join pg_class on pg_class.oid = attrelid
-         where relnamespace in ('public'::regnamespace, 'analyst'::regnamespace) and relkind in ('v', 'r') and attnum > 0
+         where relnamespace in ('public'::regnamespace, 'analyst'::regnamespace, 'account'::regnamespace) and relkind in ('v', 'r') and attnum > 0
            and col_description(attrelid, attnum) is null",
     );
     assert_eq!(silent, "");

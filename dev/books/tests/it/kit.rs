@@ -47,10 +47,7 @@ impl Books {
     }
 
     pub(crate) fn project(&self, database: &str) {
-        let url = format!("{}/{database}", self.postgres.url().trim_end_matches("/layers"));
-        let program = stack::place::program("projector").unwrap();
-        let done = Command::new(program).args(["rebuild", "--json"]).env("DATABASE_URL", url).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        project(&format!("{}/{database}", self.postgres.url().trim_end_matches("/layers")));
     }
 
     /// A copy under another name.
@@ -68,6 +65,13 @@ impl Books {
         let mut db = self.database("postgres").connect().await.unwrap();
         db.execute(AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
     }
+}
+
+/// Builds the read models of a log.
+pub(crate) fn project(url: &str) {
+    let program = stack::place::program("projector").unwrap();
+    let done = Command::new(program).args(["rebuild", "--json"]).env("DATABASE_URL", url).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// As the database's owner, whom no trigger stops.

@@ -4,5 +4,6 @@ mod kit;
 
 mod export;
 mod going_on;
+mod history;
 mod tampering;
 mod whole;

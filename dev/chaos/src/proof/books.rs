@@ -62,7 +62,7 @@ impl World {
             sums.lost += line.lost();
         }
         let rows = sqlx::query(
-            "select account_id::text as id, accounts.bought, unleased, accounts.charged, lost,
+            "select account_id::text as id, accounts.bought, unleased, accounts.charged, accounts.lost,
                     coalesce(logged.credits_used * 1e9, 0)::bigint as logged,
                     (balance * 1e9)::bigint as balance, (available * 1e9)::bigint as available
              from ledger.accounts left join credit_balances using (account_id)

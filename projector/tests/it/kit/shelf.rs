@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::DateTime;
-use projector::fold::{Batch, Changes, Daily, DailyKey, Entry, Memory, Request, Standing};
+use projector::fold::{Batch, Changes, Entry, Memory, Request, Standing};
+use projector::rollup::{Sums, UsageSums, usage_by_day};
 use schemas::event::Event;
 use schemas::money::Nanocredits;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ pub(crate) struct Shelf {
     pub(crate) requests: HashMap<Uuid, Request>,
     /// Bought, charged, held, lost.
     pub(crate) accounts: HashMap<Uuid, [i64; 4]>,
-    pub(crate) daily: BTreeMap<DailyKey, Daily>,
+    pub(crate) daily: BTreeMap<usage_by_day::Key, UsageSums>,
     pub(crate) journal: Vec<Entry>,
 }
 
@@ -60,16 +61,9 @@ impl Shelf {
         for request in changes.requests {
             self.requests.insert(request.request_id, request);
         }
-        for (key, delta) in changes.daily {
+        for (key, delta) in changes.rollups.usage_by_day.0 {
             let sum = self.daily.entry(key).or_default();
-            sum.livemode = delta.livemode;
-            sum.requests += delta.requests;
-            sum.failed += delta.failed;
-            sum.cancelled += delta.cancelled;
-            sum.tokens.input += delta.tokens.input;
-            sum.tokens.output += delta.tokens.output;
-            sum.credits_used = sum.credits_used.plus(delta.credits_used).unwrap();
-            sum.cost_usd = sum.cost_usd.plus(delta.cost_usd).unwrap();
+            *sum = sum.plus(&delta, 1).unwrap();
         }
         self.daily.retain(|_, daily| daily.requests != 0);
     }

@@ -207,7 +207,9 @@ impl Story {
     pub(crate) fn pays(&mut self, account: AccountId, key: Option<ApiKeyId>) -> RequestId {
         let request = self.request();
         self.authorizes(account, request, key, credits(5));
-        self.uses(account, request, 2_000, 1_000);
+        let usage = Usage { input_tokens: 2_000, output_tokens: 1_000, ..Usage::default() };
+        let usage = UsageRecorded { api_key_id: key, ..self.usage(usage, UsageStatus::Success) };
+        self.gateway_says(account, request, Payload::UsageRecorded(usage.into()));
         self.deducts(account, request, "3.36".parse().unwrap());
         request
     }
