@@ -214,8 +214,7 @@ impl Version {
         transaction: &mut PgTransaction<'_>,
         wanted: Vec<(Uuid, DateTime<Utc>)>,
     ) -> Result<Vec<Request>, sqlx::Error> {
-        let (kept, retired): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|request| request.1 >= self.kept.requests);
+        let (kept, retired): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|request| request.1 >= self.kept.requests);
         let mut known = write::load_requests(transaction, self.version, &kept).await?;
         known.extend(write::load_retired(transaction, self.version, self.position, &self.memory, &retired).await?);
         Ok(known)

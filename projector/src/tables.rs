@@ -40,7 +40,7 @@ impl Tables {
 /// # Errors
 /// When the database fails.
 pub async fn names(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select t as "table!" from unnest(projector.tables()) t where t <> 'usage_daily' order by 1"#
-    ).fetch_all(connection).await
+    sqlx::query_scalar!(r#"select t as "table!" from unnest(projector.tables()) t where t <> 'usage_daily' order by 1"#)
+        .fetch_all(connection)
+        .await
 }

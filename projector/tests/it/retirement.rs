@@ -1,7 +1,7 @@
 //! Months are dropped. Sums, balances and the journal stay right, also when something is told of them later.
 
 use projector::follow::{Status, follow_keeping};
-use projector::rebuild::rebuild;
+use projector::rebuild::{Wanted, rebuild};
 use projector::retire::Retention;
 use schemas::event::{Event, ReleaseReason};
 use schemas::tier::Tier;
@@ -69,7 +69,7 @@ async fn a_month_that_is_dropped_leaves_its_sums_and_what_comes_late_is_counted_
     assert_eq!(world.sql("select count(*) from read_models.requests"), "0", "no row that looks like all there is");
 
     // A rebuild folds all of it, and drops the same months before anybody sees them.
-    let report = rebuild(&world.options(), |_| {}).await.unwrap();
+    let report = rebuild(&world.options(), &Wanted::default(), |_| {}).await.unwrap();
     assert!(report.comparison.as_ref().is_some_and(|comparison| comparison.same), "{report:?}");
     assert_eq!(world.sql("select version from public.projection"), "2");
     assert_eq!(world.sql("select count(*) from usage_logs"), "0");
