@@ -10,6 +10,8 @@ STATES ?= 10000000
 SEEDS ?= 10000
 DURATION ?= 60
 EVENTS ?= 1000000
+ROUNDS ?= 5
+SECONDS ?= 4
 ROWS ?= 1000000
 # The queries' types come from .sqlx, also where a shell has a DATABASE_URL.
 export SQLX_OFFLINE := true
@@ -23,7 +25,7 @@ run: ## run the whole system until Ctrl-C (GATEWAYS=1 LAYERS_PORT=8080)
 	@cargo build --release --workspace --bins
 	@exec $(target)/release/stack run
 
-setup: ## find, install or build what tests need: servers, SDKs, the release before
+setup: ## find, install or build what tests need: servers, a browser, SDKs, the release before
 	@cargo build --workspace --bins
 	@$(target)/debug/stack setup
 	@dev/stack/sdk/setup
@@ -70,9 +72,18 @@ fuzz: ## libFuzzer over the readers of bodies and of streams, with coverage (DUR
 	    $(target)/fuzz/corpus/$$name gateway/fuzz/corpus/$$name; \
 	done
 
-bench: ## measure the system on this machine
+bench: ## measure the system on this machine, beside floors of its own (ROUNDS=5 SECONDS=4)
 	@cargo build --quiet --release --workspace --bins
-	@exec $(target)/release/bench hot-account
+	@exec $(target)/release/bench --rounds $(ROUNDS) --seconds $(SECONDS) --out dev/bench/results/$$(date +%F).md
+
+bench-check: ## instructions of the hot path, held to their budget
+	@command -v valgrind > /dev/null || { echo 'valgrind is not there: installing it'; apt-get install --quiet --yes valgrind > /dev/null; }
+	@cargo build --quiet --release --workspace --bins
+	@$(target)/release/bench check --budget dev/bench/budget.json
+
+bench-budget: ## today's instructions of the hot path become their budget
+	@cargo build --quiet --release --workspace --bins
+	@$(target)/release/bench check --budget dev/bench/budget.json --write
 
 books: ## a made-up log of EVENTS=1000000 events, and what it costs to prove it
 	@cargo build --quiet --release -p ledger -p projector -p books
@@ -98,4 +109,4 @@ prepare-sqlx: ## write .sqlx after a change of a query or a migration
 clean-data: ## remove the data of `make run`
 	@cargo run --quiet -p stack -- clean-data
 
-.PHONY: help run setup test check model simulate chaos fuzz bench books rebuild-bench screenshots history prepare-sqlx clean-data
+.PHONY: help run setup test check model simulate chaos fuzz bench bench-check bench-budget books rebuild-bench screenshots history prepare-sqlx clean-data

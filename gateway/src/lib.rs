@@ -66,6 +66,12 @@ pub mod fuzz {
     }
 }
 
+/// What `make bench-check` counts the instructions of.
+#[cfg(feature = "measured")]
+pub mod measured {
+    pub use crate::paid::measured::{request, stream, whole};
+}
+
 // `POST /v1/chat/completions`.
 mod chat;
 

@@ -389,9 +389,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_page_of_the_console_is_shown_without_a_session() {
-        let with_operators = edge(Some("an operator's long key")).await;
-        let services =
-            [admin_router(with_operators.clone()), router(with_operators, false), router(edge(None).await, true)];
+        let (with_operators, without) = tokio::join!(edge(Some("an operator's long key")), edge(None));
+        let services = [admin_router(with_operators.clone()), router(with_operators, false), router(without, true)];
         for service in services.map(TowerToHyperService::new) {
             let id = uuid::Uuid::now_v7().to_string();
             for path in console::inside().chain(["/console/nope", "/console/accounts/x/y/z"]) {

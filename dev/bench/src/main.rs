@@ -5,6 +5,7 @@ mod floor;
 mod lab;
 mod load;
 mod machine;
+mod pure;
 mod report;
 mod scenario;
 mod system;
@@ -59,6 +60,10 @@ enum Other {
     /// The provider that gateway and floor ask.
     #[command(hide = true)]
     Provider,
+    /// Runs one pure part of the hot path so many times.
+    Part { part: pure::Part, times: u64 },
+    /// Counts the instructions of all of them, and holds them to their budget.
+    Check(pure::check::Options),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,6 +89,8 @@ fn main() -> ExitCode {
         Options { other: Some(Other::FloorProxy(options)), .. } => alone(floor::proxy::run(options)),
         Options { other: Some(Other::Provider), .. } => alone(floor::provider::run()),
         Options { other: Some(Other::Lab(options)), .. } => beside(|| Ok(()), lab::run(&options)),
+        Options { other: Some(Other::Part { part, times }), .. } => pure::run(part, times),
+        Options { other: Some(Other::Check(options)), .. } => pure::check::run(&options),
         options => beside(|| machine::pin_this(&Cores::split()?.rest), measure(&options)),
     };
     match outcome {

@@ -71,6 +71,9 @@ pub(super) const CANNOT_READ: &str = "The read models cannot be read now.";
 impl Refusal {
     /// An error of the API, in a page's words.
     pub(super) fn of(error: &Error) -> Self {
+        if matches!(error, Error::Unprovable) {
+            return Self::Broken("The log does not hold together here. The operator has been told.");
+        }
         let face = error.face();
         match face.status {
             StatusCode::NOT_FOUND => Self::NotFound,

@@ -101,3 +101,16 @@ fn written(value: &str, seconds: i64, client: Option<ClientAddress>) -> Option<H
     let cookie = format!("{NAME}={value}; Path={PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&cookie).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_for_these_pages_only_and_over_tls_for_tls_only() {
+        let client = |tls| Some(ClientAddress { address: "127.0.0.1".parse().unwrap(), tls });
+        let written = |tls| written("x", 60, client(tls)).unwrap();
+        assert_eq!(written(false), "layers_console=x; Path=/console; Max-Age=60; HttpOnly; SameSite=Strict");
+        assert_eq!(written(true), "layers_console=x; Path=/console; Max-Age=60; HttpOnly; SameSite=Strict; Secure");
+    }
+}

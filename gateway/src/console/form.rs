@@ -1,17 +1,22 @@
 //! Forms that change something: only from a page of our own (the browser says where from), and only with the session's token.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, Limited};
 
 use super::answer::Refusal;
 use super::visitor::Visitor;
 use crate::edge::Edge;
-use crate::paid;
 
 /// The name of the token's field.
 pub(super) const TOKEN: &str = "token";
+
+/// Anybody may send one, so it is small and soon there.
+const LARGEST: usize = 16 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was filled in.
 pub(super) struct Form(HashMap<String, String>);
@@ -22,8 +27,10 @@ impl Form {
         if !is_same_origin(request.headers()) {
             return Err(Refusal::Forbidden("This form was not sent from a page of this console."));
         }
-        let body = paid::body::read(request, edge.body_patience()).await.map_err(|error| Refusal::of(&error))?;
-        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
+        let whole = Limited::new(request.into_body(), LARGEST).collect();
+        let body = tokio::time::timeout(edge.body_patience().min(PATIENCE), whole).await;
+        let body = body.ok().and_then(Result::ok).ok_or(Refusal::Forbidden("This form did not come whole."))?;
+        Ok(Self(form_urlencoded::parse(&body.to_bytes()).into_owned().collect()))
     }
 
     /// The same with the token of the visitor's session.

@@ -118,12 +118,6 @@ impl Range {
     pub(super) fn days(self) -> impl Iterator<Item = NaiveDate> {
         self.from.iter_days().take_while(move |day| *day <= self.last)
     }
-
-    /// The last days of it, at most so many.
-    pub(super) fn at_most(self, days: u64) -> Self {
-        let from = self.last.checked_sub_days(Days::new(days.saturating_sub(1))).unwrap_or(self.from);
-        Self { from: from.max(self.from), ..self }
-    }
 }
 
 #[cfg(test)]
@@ -145,8 +139,6 @@ mod tests {
         assert_eq!((usual.from, usual.last, usual.length()), (day("2026-10-27"), day("2026-11-25"), 30));
         assert_eq!(asked("until=2027-01-01").unwrap(), usual, "the future has no usage");
         assert_eq!(asked("from=2026-11-25").unwrap().days().count(), 1);
-        assert_eq!(usual.at_most(7).from, day("2026-11-19"));
-        assert_eq!(usual.at_most(92), usual);
         for wrong in
             ["from=x", "until=2026-13-01", "from=2026-11-26", "from=2026-01-01", "from=-0001-01-01&until=-0001-01-02"]
         {

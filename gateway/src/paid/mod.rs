@@ -25,11 +25,13 @@ mod fallbacks;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
 mod image_tokens;
+#[cfg(feature = "measured")]
+pub(crate) mod measured;
 mod order;
 mod rewrite;
 mod route;
 mod said;
-#[cfg(any(test, feature = "fuzz"))]
+#[cfg(any(test, feature = "fuzz", feature = "measured"))]
 mod sample;
 mod sold;
 mod stream;

@@ -8,6 +8,7 @@ mod account_role;
 mod balances_are_the_books;
 mod export;
 mod follow;
+mod months;
 mod poison;
 mod profile;
 mod program;

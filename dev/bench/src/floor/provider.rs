@@ -30,7 +30,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 /// Chunks with text in a stream.
 pub(crate) const CHUNKS: usize = 32;
 
-const WHOLE: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1760000000,"model":"claude-haiku-4-5","choices":[{"index":0,"message":{"role":"assistant","content":"All the same words, every time."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":10,"total_tokens":30}}"#;
+pub(crate) const WHOLE: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1760000000,"model":"claude-haiku-4-5","choices":[{"index":0,"message":{"role":"assistant","content":"All the same words, every time."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":10,"total_tokens":30}}"#;
 const USAGE: &str = r#""usage":{"prompt_tokens":20,"completion_tokens":32,"total_tokens":52}"#;
 
 struct Provider {
@@ -61,7 +61,8 @@ pub(crate) async fn run() -> Result<()> {
     }
 }
 
-fn events() -> Vec<Bytes> {
+/// The chunks of a stream, an event each.
+pub(crate) fn events() -> Vec<Bytes> {
     let chunk = |choices: &str, usage: &str| {
         Bytes::from(format!(
             "data: {{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"claude-haiku-4-5\",\"choices\":[{choices}],{usage}}}\n\n"

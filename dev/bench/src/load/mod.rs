@@ -39,7 +39,7 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    fn body(self) -> Bytes {
+    pub(crate) fn body(self) -> Bytes {
         let words = if self == Self::WaitingStream { "wait, and then all the same words" } else { "the same words" };
         let mut body = json!({ "model": "anthropic/claude-haiku-4.5", "max_tokens": 64, "messages": [{ "role": "user", "content": words }] });
         if self != Self::Whole {

@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use hyper::Method;
+use sqlx::Connection;
 use stack::local::{Account, StackOptions};
+use tokio::task::JoinSet;
 
 use super::system_kit::{Answer, Client, World, blocking, request, worked_example};
 
@@ -219,6 +221,8 @@ async fn system_console_takes_forms_of_its_own_pages_only() {
         assert_eq!(answer.status, status, "{headers:?} {form}: {}", answer.text());
     }
     assert_eq!(world.rows(keys_there).await, before, "nothing was issued");
+    let large = format!("key={}", "a".repeat(20_000));
+    assert_eq!(post(&client, "/sign-in", &[SAME_ORIGIN], &large).await.status, 403, "larger than any form");
     for headers in [vec![], vec![("origin", "https://evil.example")]] {
         assert_eq!(post(&client, "/sign-in", &headers, &format!("key={}", account.key)).await.status, 403);
     }
@@ -286,5 +290,40 @@ async fn system_console_is_not_there_when_it_is_turned_off_and_opens_to_operator
     assert!(answer.status == 503 && answer.text().contains("The ledger"), "{}", answer.text());
     assert_eq!(get(&clients, &overview(&account), &owner).await.status, 200, "the read models are there");
     blocking(|| world.stack.ledger().start().and_then(|()| world.stack.ledger().wait_ready()).expect("it starts"));
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn system_console_that_cannot_read_says_so_in_time_and_holds_up_no_request() {
+    let world = World::start();
+    let account = world.account("team", "100");
+    let own = session(&world.client(), &account.key).await;
+    let page = overview(&account);
+    assert_eq!(get(&world.client(), &page, &own).await.status, 200);
+    // Somebody has locked what the pages read.
+    let mut locker = sqlx::PgConnection::connect(&world.stack.database_url()).await.expect("the database is there");
+    for sql in ["begin", "lock table read_models.credit_balances in access exclusive mode"] {
+        sqlx::query(sql).execute(&mut locker).await.expect("the table is locked");
+    }
+    let mut looking = JoinSet::new();
+    for _ in 0..8 {
+        let (client, page, own) = (world.client(), page.clone(), own.clone());
+        looking.spawn(async move { get(&client, &page, &own).await });
+    }
+    let asked = world.ask(&account.key, &worked_example("")).await;
+    assert_eq!(asked.status, 200, "{}", asked.text());
+    let mut answers: Vec<Answer> = Vec::new();
+    while let Some(done) = looking.try_join_next() {
+        answers.push(done.expect("an answer"));
+    }
+    assert!(answers.len() < 8, "the request was answered while people still waited for their pages");
+    answers.extend(looking.join_all().await);
+    let told: Vec<String> = answers.iter().map(|answer| format!("{} {}", answer.status, answer.text())).collect();
+    assert!(told.iter().all(|told| told.starts_with("503")), "{told:?}");
+    for why in ["This took too long", "Too many people look at once"] {
+        assert!(told.iter().any(|told| told.contains(why)), "{why}: {told:?}");
+    }
+    sqlx::query("rollback").execute(&mut locker).await.expect("the lock is gone");
+    assert_eq!(get(&world.client(), &page, &own).await.status, 200);
     world.close().await;
 }

@@ -39,17 +39,29 @@ select version, request_id, created_at, '{account}', true, true, 'deducted', api
     input_tokens, 0, 0, output_tokens, 0, 0, 0, credits / 160, credits, credits, status,
     case status when 'error' then 'provider_timeout' when 'cancelled' then 'client_gone' end,
     case status when 'success' then null else 'made up' end, 700 + output_tokens * 9, 1 from made_up;
-insert into read_models.usage_daily (version, account_id, day, model_id, provider, livemode, requests, failed, cancelled, input_tokens,
-    cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, credits_used, cost_usd)
-select version, '{account}', (created_at at time zone 'UTC')::date, model_id, split_part(model_id, '/', 1), true, count(*),
-    count(*) filter (where status = 'error'), count(*) filter (where status = 'cancelled'), sum(input_tokens), 0, 0, sum(output_tokens), 0, 0,
-    sum(credits), sum(credits) / 160 from made_up group by version, 3, model_id;
+do $do$
+declare
+    by_key boolean := to_regclass('read_models.usage_by_day') is not null;
+begin
+    execute format('insert into read_models.%1$I (version, account_id, day, model_id, provider, livemode, requests, failed, cancelled,
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, credits_used, cost_usd %2$s)
+        select version, %3$L, (created_at at time zone ''UTC'')::date, model_id, split_part(model_id, ''/'', 1), true, count(*),
+            count(*) filter (where status = ''error''), count(*) filter (where status = ''cancelled''), sum(input_tokens), 0, 0,
+            sum(output_tokens), 0, 0, sum(credits), sum(credits) / 160 %2$s from made_up group by version, 3, model_id %2$s',
+        case when by_key then 'usage_by_day' else 'usage_daily' end, case when by_key then ', api_key_id' else '' end, '{account}');
+end
+$do$;
 update read_models.credit_balances set charged = charged + (select sum(credits) from made_up) where account_id = '{account}';
 ";
 
 const UNDO: &str = r"
 update read_models.credit_balances set charged = charged - (select sum(credits) from made_up) where account_id = '{account}';
-delete from read_models.usage_daily where account_id = '{account}' and day < (now() at time zone 'UTC')::date;
+do $do$
+begin
+    execute format('delete from read_models.%I where account_id = %L and day < (now() at time zone ''UTC'')::date',
+        case when to_regclass('read_models.usage_by_day') is null then 'usage_daily' else 'usage_by_day' end, '{account}');
+end
+$do$;
 delete from read_models.requests where request_id in (select request_id from made_up);
 drop table made_up;
 ";

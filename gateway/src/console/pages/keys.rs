@@ -120,11 +120,11 @@ fn restrictions(restrictions: &Restrictions) -> Markup {
 fn new_key(visitor: &Visitor, account: AccountId) -> Markup {
     html! {
         section.card aria-labelledby="issue" {
-            div.card-head { h2 #issue { "Issue a key" } }
+            div.card-head { h2 #issue { "Issue a key" } p.sub { "What is written here is kept for ever: no person's name. Models: ids, or " code { "anthropic/*" } ", with commas." } }
             form.filters method="post" action=(Place::Keys(account).path()) {
                 input type="hidden" name=(form::TOKEN) value=(visitor.token);
-                label { "Name" input type="text" name="name" maxlength=(LONGEST_NAME) required placeholder="ci, never a person's name"; }
-                label { "Models" input type="text" name="models" placeholder="any, or anthropic/*, openai/gpt-4o" autocapitalize="none"; }
+                label { "Name" input type="text" name="name" maxlength=(LONGEST_NAME) required placeholder="ci"; }
+                label { "Models" input type="text" name="models" placeholder="any model" autocapitalize="none"; }
                 label { "Cap, credits" input type="text" name="cap" inputmode="decimal" placeholder="none"; }
                 label { "Cap is for"
                     select name="period" { option value="month" { "A month" } option value="day" { "A day" } option value="total" { "In all" } }

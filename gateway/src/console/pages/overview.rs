@@ -20,8 +20,6 @@ use crate::edge::Edge;
 
 const USUAL_DAYS: u64 = 30;
 const LONGEST: i64 = 366;
-/// Usage by key is summed up from the requests themselves.
-const LONGEST_BY_KEY: u64 = 31;
 const CHOICES: [(u64, &str); 4] = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year")];
 /// Names in a chart; the rest is one bar.
 const NAMES: usize = 7;
@@ -39,12 +37,7 @@ pub(in super::super) async fn show(
     let balance = reads.balance(account).await?;
     let days = reads.usage_by_day(account, range).await?;
     let models = reads.usage_by_model(account, range).await?;
-    let by_key = range.at_most(LONGEST_BY_KEY);
-    // Of an account with very many requests, the rest of the page is there all the same.
-    let keys = match reads.usage_by_key(account, by_key).await {
-        Err(Refusal::TooLong) => None,
-        keys => Some(keys?),
-    };
+    let keys = reads.usage_by_key(account, range).await?;
     let place = Place::Overview(account);
     let content = html! {
         div.head {
@@ -72,10 +65,7 @@ pub(in super::super) async fn show(
         @if !days.is_empty() {
             div.columns {
                 (shares("models", "By model", "Model", range, &models))
-                @match &keys {
-                    Some(keys) => { (shares("keys", "By key", "Key", by_key, keys)) },
-                    None => { section.card aria-labelledby="keys" { h2 #keys { "By key" } (parts::nothing("This took too long", &html! { "Choose fewer days." })) } },
-                }
+                (shares("keys", "By key", "Key", range, &keys))
             }
         }
         (parts::as_of(balance.position, balance.as_of))

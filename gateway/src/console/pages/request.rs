@@ -213,3 +213,37 @@ fn without_key(receipt: &Receipt) -> Markup {
         p.small { "This gateway was given no verifier key (" code { "LAYERS_CHECKPOINT_VERIFIER_KEY" } "), so whether the root was signed is not known here." }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::{AuthorizationReleased, CreditsAdjusted, ReleaseReason, RequestKind};
+
+    use super::*;
+
+    #[test]
+    fn whatever_an_event_says_is_text() {
+        const EVIL: &str = "</p><script>alert(1)</script>\" onload=\"x";
+        let released = AuthorizationReleased {
+            reason: ReleaseReason::ProviderFailed,
+            never_came: None,
+            api_key_id: None,
+            kind: RequestKind::Chat,
+            model: EVIL.to_owned(),
+            streamed: false,
+            error_message: EVIL.to_owned(),
+            latency_ms: 1,
+        };
+        let adjusted = CreditsAdjusted {
+            amount: "1".parse().unwrap(),
+            loss: "0".parse().unwrap(),
+            reference: EVIL.to_owned(),
+            by: EVIL.to_owned(),
+            why: EVIL.to_owned(),
+        };
+        for payload in [Payload::AuthorizationReleased(released.into()), Payload::CreditsAdjusted(adjusted.into())] {
+            let shown = told(&payload).into_string();
+            assert!(!shown.contains("<script") && !shown.contains("\" onload"), "{shown}");
+            assert!(shown.contains("&lt;script&gt;"), "{shown}");
+        }
+    }
+}

@@ -84,17 +84,17 @@ impl Reads {
             select coalesce(k.name || ' (' || k.key_prefix || '…)', 'without a key') as "name!", u.requests as "requests!",
                 u.tokens as "tokens!", u.credits::text as "credits!"
             from (
-                select l.api_key_id, count(*) as requests, sum(l.input_tokens + l.output_tokens)::int8 as tokens,
-                    sum(l.credits_used) as credits
-                from usage_logs l where l.account_id = $1 and l.created_at >= $2 and l.created_at < $3
-                group by l.api_key_id
+                select d.api_key_id, sum(d.requests)::int8 as requests,
+                    sum(d.input_tokens + d.output_tokens)::int8 as tokens, sum(d.credits_used) as credits
+                from usage_daily d where d.account_id = $1 and d.day >= $2 and d.day < $3
+                group by d.api_key_id
             ) u
             left join api_keys k on k.id = u.api_key_id and k.account_id = $1
             order by u.credits desc, k.name limit 100
             "#,
             account.0,
-            range.begins_at(),
-            range.ends_at()
+            range.from,
+            range.end()
         )
         .fetch_all(&self.pool)
         .await?;
