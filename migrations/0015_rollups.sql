@@ -16,6 +16,10 @@
 alter table projector.projection add column rollups_position bigint;
 comment on column projector.projection.rollups_position is 'The rollups hold up to here: the position, unless an older projector has moved it since.';
 
+-- A day of a month's requests, of all accounts. They lie in the order in which they came, so ranges of pages are enough to find a
+-- range of times, and cost a writer nothing.
+create index requests_created on read_models.requests using brin (created_at) with (autosummarize = on);
+
 -- Nil where a request was made without a key. The account leads: most ask for one account's days.
 create table read_models.usage_by_day (
     version integer not null,

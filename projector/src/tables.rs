@@ -35,12 +35,23 @@ impl Tables {
     }
 }
 
-/// The names of all tables of the read models, but for the one that only the release before fills.
+/// The names of all tables of the read models.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn names(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select t as "table!" from unnest(projector.tables()) t where t <> 'usage_daily' order by 1"#)
-        .fetch_all(connection)
-        .await
+    sqlx::query_scalar!(r#"select unnest(projector.tables()) as "table!" order by 1"#).fetch_all(connection).await
 }
+
+/// Those that this program fills.
+///
+/// # Errors
+/// When the database fails.
+pub async fn filled(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut names = names(connection).await?;
+    names.retain(|name| name != OF_THE_RELEASE_BEFORE);
+    Ok(names)
+}
+
+/// Sums by day as the release before writes them, which goes on during an upgrade.
+const OF_THE_RELEASE_BEFORE: &str = "usage_daily";

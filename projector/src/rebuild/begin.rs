@@ -20,7 +20,7 @@ pub(super) async fn begin(connection: &mut PgConnection, wanted: &Wanted) -> Res
     let tables = match &wanted.only {
         None => Tables::all(),
         Some(only) => {
-            let known = tables::names(connection).await?;
+            let known = tables::filled(connection).await?;
             if !known.contains(only) {
                 return Err(RebuildError::UnknownTable { table: only.clone(), known: known.join(", ") });
             }

@@ -52,7 +52,7 @@ pub(super) async fn with_live(
         transaction.commit().await?;
         return Ok(None);
     }
-    let mut built = tables::names(&mut transaction).await?;
+    let mut built = tables::filled(&mut transaction).await?;
     built.retain(|table| version.tables().has(table));
     let rows = sqlx::query!(
         r#"select t.table_name as "table!", l.row_count as "rows_live!", n.row_count as "rows_rebuilt!",

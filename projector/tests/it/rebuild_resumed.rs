@@ -144,7 +144,7 @@ async fn what_another_program_or_another_question_began_is_dropped() {
 
     for spoil in [
         "update projector.projection set program = 'another ' || program where not live",
-        "alter table read_models.usage_by_day add column since timestamptz",
+        "alter table read_models.usage_by_day add column spoiled timestamptz",
         "update projector.projection set as_of = as_of + interval '1 second' where not live",
         "",
     ] {
@@ -156,7 +156,7 @@ async fn what_another_program_or_another_question_began_is_dropped() {
         let args: &[&str] =
             if spoil.is_empty() { &["--only", "usage_daily", "--from-start"] } else { &["--only", "usage_daily"] };
         assert_eq!(rebuilt(&world, args).await["resumed_at"], 0, "{spoil}");
-        world.sql("alter table read_models.usage_by_day drop column if exists since");
+        world.sql("alter table read_models.usage_by_day drop column if exists spoiled");
     }
     assert_eq!(world.checksums(), right);
     nothing_is_left(&world);
