@@ -98,9 +98,9 @@ async fn an_append_wakes_it_at_once() {
         () = &mut following => unreachable!(),
         () = world.caught_up() => {}
     }
-    // Ten appends, each waited for: with the poll alone that would be five seconds on average.
+    // Forty appends, each waited for: with the poll alone that would be twenty seconds on average, give or take two.
     let begin = std::time::Instant::now();
-    for _ in 0..10 {
+    for _ in 0..40 {
         let before = story.events.len();
         story.pays(account, None);
         tokio::select! {
@@ -108,5 +108,5 @@ async fn an_append_wakes_it_at_once() {
             () = async { world.append(&story.events[before..]).await; world.caught_up().await } => {}
         }
     }
-    assert!(begin.elapsed() < std::time::Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < std::time::Duration::from_secs(14), "{:?}", begin.elapsed());
 }
