@@ -4,8 +4,8 @@
 //!
 //! | it says | by |
 //! |---|---|
-//! | which rows a request counts in, and what it adds to each | [`Rollup::rows`], pure |
-//! | how what a batch adds gets into the table | [`Rollup::write`], one statement |
+//! | which rows a request counts in, and what it adds to each | `rows`, pure |
+//! | how what a batch adds gets into the table | `write`, one statement |
 //!
 //! The rest is the same for all. A request that changes is taken out of its rows as it was and put in as it is now, so events in
 //! any order come to the same sums, and what is written for a batch is the difference.
