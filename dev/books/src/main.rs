@@ -68,7 +68,7 @@ async fn keep_pace(seed: u64, events: u64) -> Result<()> {
     told("followed", last, followed);
     let ratio = |of: Duration| of.as_secs_f64() / followed.as_secs_f64();
     println!("follow is {:.2} of append, {:.2} of storing alone", ratio(appended), ratio(maker.stored()));
-    for args in [&[][..], &["--only", "usage_daily"]] {
+    for args in [&[][..], &["--only", "usage_by_day"]] {
         let (rebuilt, seen) = pace::rebuild_while_readers_look(&mut db, &postgres, args).await?;
         let compared = rebuilt.comparison.context("nothing was compared")?;
         let differing: Vec<_> = compared.tables.iter().filter(|table| !table.same).map(|table| &table.table).collect();
