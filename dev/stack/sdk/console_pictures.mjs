@@ -17,6 +17,17 @@ const pictures = [
 ];
 mkdirSync(PICTURES, { recursive: true });
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--hide-scrollbars'] });
+
+// Chromium gives up on a frame that a busy machine does not paint in time, and says so; the next one is as good.
+async function captured(devtools, attempts = 5) {
+  try {
+    return await devtools.send('Page.captureScreenshot', { format: 'webp', quality: 82 });
+  } catch (error) {
+    if (attempts === 1 || !String(error).includes('Unable to capture screenshot')) throw error;
+    return captured(devtools, attempts - 1);
+  }
+}
+
 const made = {};
 for (const [name, device, colorScheme, key, path] of pictures) {
   const context = await browser.newContext({ ...device, colorScheme });
@@ -27,7 +38,7 @@ for (const [name, device, colorScheme, key, path] of pictures) {
   await page.waitForURL('**/accounts**');
   await page.goto(`${CONSOLE_URL}/${path}`);
   const devtools = await context.newCDPSession(page);
-  const { data } = await devtools.send('Page.captureScreenshot', { format: 'webp', quality: 82 });
+  const { data } = await captured(devtools);
   const picture = Buffer.from(data, 'base64');
   writeFileSync(`${PICTURES}/${name}.webp`, picture);
   if (PNG) {
