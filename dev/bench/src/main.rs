@@ -91,7 +91,8 @@ fn main() -> ExitCode {
         Options { other: Some(Other::Lab(options)), .. } => beside(|| Ok(()), lab::run(&options)),
         Options { other: Some(Other::Part { part, times }), .. } => pure::run(part, times),
         Options { other: Some(Other::Check(options)), .. } => pure::check::run(&options),
-        options => beside(|| machine::pin_this(&Cores::split()?.rest), measure(&options)),
+        // Looked at once: what this process may use is fewer as soon as it has given a core away.
+        options => Cores::split().and_then(|cores| beside(|| machine::pin_this(&cores.rest), measure(&options, cores))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,7 +115,7 @@ fn beside(first: impl FnOnce() -> Result<()>, run: impl Future<Output = Result<(
     Builder::new_multi_thread().enable_all().build()?.block_on(run)
 }
 
-async fn measure(options: &Options) -> Result<()> {
+async fn measure(options: &Options, cores: Cores) -> Result<()> {
     let streams = open_streams::possible()?;
     let effort = Effort {
         rounds: options.rounds.max(1),
@@ -122,7 +123,7 @@ async fn measure(options: &Options) -> Result<()> {
         warm_up: Duration::from_secs(2),
     };
     let wanted = |scenario| options.only.is_empty() || options.only.contains(&scenario);
-    let system = tokio::task::block_in_place(|| System::start(ACCOUNTS))?;
+    let system = tokio::task::block_in_place(|| System::start(ACCOUNTS, cores))?;
     let mut report = Report::default();
     let say = |what: &str| eprintln!("measuring: {what}");
     // Before anything has made it busy.

@@ -43,11 +43,8 @@ pub(crate) enum Who {
 }
 
 impl System {
-    /// Starts all of it, and opens so many accounts.
-    pub(crate) fn start(accounts: usize) -> Result<Self> {
-        let cores = Cores::split()?;
-        // Whatever is started from here on is there too.
-        machine::pin_this(&cores.rest)?;
+    /// Starts all of it beside this process, and opens so many accounts.
+    pub(crate) fn start(accounts: usize, cores: Cores) -> Result<Self> {
         let provider = Program::start(&["provider"], &cores.rest)?;
         let floor =
             on(&cores, || Program::start(&["floor-proxy", "--provider", &provider.address()], &cores.measured))?;

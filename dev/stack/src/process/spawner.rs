@@ -1,7 +1,7 @@
 //! Starts child processes that die with this one.
 //!
 //! The kernel's parent-death signal (`PR_SET_PDEATHSIG`) is tied to the thread that started the child, so one thread
-//! that lives as long as the process starts them all. It is set by util-linux' `setpriv` after the user is changed
+//! that lives as long as the process starts them all, on the cores of whoever asks for it. It is set by util-linux' `setpriv` after the user is changed
 //! (a change of user clears it); where that is missing, children are ended by `Drop` only.
 
 use std::ffi::OsString;
@@ -11,8 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 
 use anyhow::{Context, Result};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 
-type Job = (Command, mpsc::Sender<std::io::Result<Child>>);
+type Job = (Command, CpuSet, mpsc::Sender<std::io::Result<Child>>);
 
 /// What to start, as whom, and where its output goes.
 pub(super) struct Start<'a> {
@@ -51,7 +53,8 @@ pub(super) fn spawn(start: Start<'_>) -> Result<Child> {
         command.uid(uid).gid(gid);
     }
     let (answer, child) = mpsc::channel();
-    thread().send((command, answer)).ok().context("the thread that starts processes has ended")?;
+    let cores = sched_getaffinity(Pid::from_raw(0)).context("the cores that this thread may use")?;
+    thread().send((command, cores, answer)).ok().context("the thread that starts processes has ended")?;
     let child = child.recv().context("the thread that starts processes has ended")?;
     child.with_context(|| format!("cannot start {}", start.program.display()))
 }
@@ -66,9 +69,10 @@ fn thread() -> &'static mpsc::Sender<Job> {
     THREAD.get_or_init(|| {
         let (jobs, queue) = mpsc::channel::<Job>();
         std::thread::spawn(move || {
-            for (mut command, answer) in queue {
+            for (mut command, cores, answer) in queue {
+                let begun = sched_setaffinity(Pid::from_raw(0), &cores).map_err(std::io::Error::from);
                 // Nobody waits for the answer any more: then the child is dropped, and dies with us at the latest.
-                let _ = answer.send(command.spawn());
+                let _ = answer.send(begun.and_then(|()| command.spawn()));
             }
         });
         jobs
