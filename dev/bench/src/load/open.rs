@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -13,6 +14,9 @@ use super::{Connection, Load, Outcome};
 
 /// Before it is due, a request is waited for with open eyes: a sleep may last longer than what is measured.
 const AWAKE: Duration = Duration::from_micros(150);
+
+/// Connections at a time. Whoever is due and finds none free waits for one, and that wait counts.
+const CONNECTIONS: usize = 2_048;
 
 /// How the requests of an open loop fared.
 #[derive(Debug, Default)]
@@ -48,6 +52,7 @@ impl Load {
         let (send, mut due) = unbounded_channel();
         let ticking = std::thread::spawn(move || tick(a_second, length, &send));
         let idle = Arc::new(Mutex::new(Vec::<Connection>::new()));
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
         let (begin, mut all, mut number) = (Instant::now(), JoinSet::new(), 0);
         let mut fared = Fared::default();
         let mut note = |(outcome, micros): (Outcome, u64)| match outcome {
@@ -57,7 +62,7 @@ impl Load {
         while let Some(at) = due.recv().await {
             let key = self.keys[number % self.keys.len()].clone();
             number += 1;
-            all.spawn(self.clone().ask_one(idle.clone(), key, at));
+            all.spawn(self.clone().ask_one(places.clone(), idle.clone(), key, at));
             while let Some(one) = all.try_join_next() {
                 note(one??);
             }
@@ -72,7 +77,14 @@ impl Load {
         Ok(fared)
     }
 
-    async fn ask_one(self, idle: Arc<Mutex<Vec<Connection>>>, key: String, due: Instant) -> Result<(Outcome, u64)> {
+    async fn ask_one(
+        self,
+        places: Arc<Semaphore>,
+        idle: Arc<Mutex<Vec<Connection>>>,
+        key: String,
+        due: Instant,
+    ) -> Result<(Outcome, u64)> {
+        let _place = places.acquire().await?;
         let mut connection = loop {
             let kept = idle.lock().pop();
             let Some(mut kept) = kept else { break self.connect().await? };
