@@ -2,8 +2,6 @@
 //! gave us, and everything else on the others, where the lab's load and upstream are too.
 
 use anyhow::{Context, Result};
-use nix::sched::sched_getaffinity;
-use nix::unistd::Pid;
 use stack::local::{Provider, Stack, StackOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,9 +37,9 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 }
 
 fn start(options: &Options) -> Result<Stack> {
-    let given = sched_getaffinity(Pid::from_raw(0))?;
+    let cores = Cores::given()?;
     // Whatever is started from here on is there too.
-    machine::pin_this(&Cores::all_but(&given)?)?;
+    machine::pin_this(&cores.rest)?;
     let provider = Provider { base_url: Some(options.upstream.clone()), api_key: "vck_lab".to_owned() };
     let mut stack = Stack::start_with(StackOptions {
         gateways: 0,
@@ -50,9 +48,7 @@ fn start(options: &Options) -> Result<Stack> {
         provider: Some(provider),
         ..StackOptions::default()
     })?;
-    machine::pin_this(&given)?;
-    stack.add_gateway()?;
-    machine::pin_this(&Cores::all_but(&given)?)?;
+    cores.on_measured(|| stack.add_gateway())?;
     let account = stack.open_accounts("bench", &[CREDITS])?.pop().context("an account")?;
     stack.issue_known_key(&account, &options.key)?;
     Ok(stack)

@@ -30,8 +30,9 @@ impl Cores {
         Ok(Self { measured, rest })
     }
 
-    /// Those that `given` leaves; `given` itself if it leaves none.
-    pub(crate) fn all_but(given: &CpuSet) -> Result<CpuSet> {
+    /// Those that were given are measured; the rest are the machine's others, or the same if there are none.
+    pub(crate) fn given() -> Result<Self> {
+        let given = sched_getaffinity(Pid::from_raw(0))?;
         let (mut rest, mut any) = (CpuSet::new(), false);
         for core in 0..std::fs::read_to_string("/proc/stat")?.lines().filter(|line| is_core(line)).count() {
             if !given.is_set(core)? {
@@ -39,7 +40,15 @@ impl Cores {
                 any = true;
             }
         }
-        Ok(if any { rest } else { *given })
+        Ok(Self { measured: given, rest: if any { rest } else { given } })
+    }
+
+    /// Does something on the measured cores: what it starts sees those only. This thread goes back to the rest.
+    pub(crate) fn on_measured<T>(&self, begin: impl FnOnce() -> Result<T>) -> Result<T> {
+        pin_this(&self.measured)?;
+        let begun = begin();
+        pin_this(&self.rest)?;
+        begun
     }
 }
 

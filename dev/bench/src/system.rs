@@ -46,8 +46,8 @@ impl System {
     /// Starts all of it beside this process, and opens so many accounts.
     pub(crate) fn start(accounts: usize, cores: Cores) -> Result<Self> {
         let provider = Program::start(&["provider"], &cores.rest)?;
-        let floor =
-            on(&cores, || Program::start(&["floor-proxy", "--provider", &provider.address()], &cores.measured))?;
+        let floor = cores
+            .on_measured(|| Program::start(&["floor-proxy", "--provider", &provider.address()], &cores.measured))?;
         let asked =
             Provider { base_url: Some(format!("http://{}/v1", provider.address())), api_key: "bench".to_owned() };
         let mut stack = Stack::start_with(StackOptions {
@@ -56,7 +56,7 @@ impl System {
             provider: Some(asked),
             ..StackOptions::default()
         })?;
-        on(&cores, || stack.add_gateway())?;
+        cores.on_measured(|| stack.add_gateway())?;
         let opened: Vec<Account> = stack.open_accounts("bench", &vec![CREDITS; accounts])?;
         let keys = opened.into_iter().map(|account| account.key).collect();
         Ok(Self { stack, cores, floor, provider, keys, answers: AtomicU64::new(0), floor_answers: AtomicU64::new(0) })
@@ -138,19 +138,7 @@ impl System {
         Ok(answer.into_body().collect().await?.to_bytes().to_vec())
     }
 
-    /// Does something on the gateway's core: what it starts sees that core only.
-    pub(crate) fn on_its_core<T>(&self, begin: impl FnOnce() -> Result<T>) -> Result<T> {
-        on(&self.cores, begin)
-    }
-
     fn gateway_address(&self) -> String {
         self.stack.gateway_url(0).trim_start_matches("http://").to_owned()
     }
-}
-
-fn on<T>(cores: &Cores, begin: impl FnOnce() -> Result<T>) -> Result<T> {
-    machine::pin_this(&cores.measured)?;
-    let begun = begin();
-    machine::pin_this(&cores.rest)?;
-    begun
 }

@@ -20,7 +20,7 @@ pub(crate) async fn run(system: &System, effort: &Effort) -> Result<Figure> {
     for _ in 0..effort.rounds {
         tokio::task::block_in_place(|| gateway.stop())?;
         let begin = Instant::now();
-        tokio::task::block_in_place(|| system.on_its_core(|| gateway.start()))?;
+        tokio::task::block_in_place(|| system.cores.on_measured(|| gateway.start()))?;
         loop {
             ensure!(begin.elapsed() < PATIENCE, "the gateway does not answer");
             let load = system.load(Who::Layers, Ask::Whole);
